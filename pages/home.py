@@ -1,0 +1,72 @@
+"""What this is, the newest run at a glance, the next thing to do."""
+
+import streamlit as st
+
+from icm.config import PAPER_MECHANISMS
+from pages.ui import runs
+
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.title("Who undoes what?", anchor=False)
+    st.markdown(
+        "Small networks, the **experts**, compete to undo unknown image transformations, the **mechanisms**. "
+        "Nobody tells them which is which: for every image a **discriminator** names the winner, only the winner "
+        "learns, and so each expert comes to undo one mechanism."
+    )
+    st.caption(
+        "A laboratory for *Learning Independent Causal Mechanisms* "
+        "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."
+    )
+
+seen = runs.latest()
+with right, st.container(border=True):
+    if seen is None:
+        st.subheader("No run yet", anchor=False)
+        st.markdown("Train a first one: a few experts, a few minutes, on the digits that came with the installation.")
+        if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
+            st.switch_page("train.py")
+    else:
+        rows = runs.records(seen.run)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(runs.title(seen), anchor=False)
+            runs.state_badge(seen.state)
+        runs.progress(seen)
+        count = runs.one_to_one(rows)
+        st.markdown(f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own.")
+        with st.container(horizontal=True):
+            label = "Watch it learn" if seen.live else "Look at this run"
+            if st.button(label, type="primary", icon=":material/monitoring:"):
+                st.switch_page("monitor.py", query_params={"run": seen.run.id})
+            if st.button("Train another", icon=":material/add:"):
+                st.switch_page("train.py")
+
+# The pictures need torch, which takes seconds to import the first time: everything above is on the page by then.
+from pages.ui import pictures  # noqa: E402
+
+steps = seen.run.snapshot_steps() if seen else []
+if seen and steps:
+    st.subheader("What went in, what came out", anchor=False)
+    st.caption(
+        f"One held-out digit for each mechanism, after {steps[-1]:,} steps of {seen.run.id}. The winner's number is in the "
+        "corner. No expert ever saw the original."
+    )
+    with st.spinner("Asking the experts…"):
+        html = pictures.cards(seen.run.folder, steps[-1])
+else:
+    st.subheader("The ten mechanisms", anchor=False)
+    st.caption("What they do to a digit. The experts see changed digits and unrelated clean ones, never a pair.")
+    with st.spinner("Reading the digits…"):
+        html = pictures.mechanism_cards(PAPER_MECHANISMS)
+st.html(html)
+
+st.subheader("One round", anchor=False)
+for column, (name, text) in zip(
+    st.columns(3),
+    {
+        "1 · Everyone answers": "A changed digit goes to every expert. Each returns the image that it would rather see.",
+        "2 · One wins": "The discriminator, which knows clean digits, scores every answer. The best score takes the image.",
+        "3 · Only the winner learns": "Whoever is ahead on a kind of image gets its lessons, pulls further ahead, and specialises.",
+    }.items(),
+):
+    with column, st.container(border=True):
+        st.markdown(f"**{name}**  \n{text}")

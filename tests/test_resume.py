@@ -1,0 +1,125 @@
+"""A run that was stopped and resumed equals the unbroken one bit for bit: weights, both optimisers, metrics."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from icm import run as running
+from icm.config import IdentityConfig, RunConfig
+from icm.store import Run, RunStore
+
+IDENTITY_STEPS, STEPS = 6, 24
+
+
+@pytest.fixture
+def config(tiny: RunConfig) -> RunConfig:
+    """Experts that differ in how long they take to copy; one wins nearly everything, another never."""
+    return replace(
+        tiny,
+        source="builtin",
+        identity=IdentityConfig(start="independent", steps=IDENTITY_STEPS, target_error=0.3),
+        training=replace(tiny.training, steps=STEPS),
+        recording=replace(tiny.recording, every=5, state_every=7),
+    )
+
+
+def train(run: Run, root: Path, stop_at: tuple[str, int] | None = None) -> None:
+    with run.locked():
+        for event in running.train(run, root):
+            if (event.phase, event.step) == stop_at:
+                run.request_stop()
+
+
+def state_of(run: Run) -> dict[str, np.ndarray]:
+    arrays = run.latest_state()
+    assert arrays is not None
+    return {name: values for name, values in arrays.items() if name != "window.seconds"}
+
+
+def rows_of(run: Run) -> list[dict]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics()]
+
+
+@pytest.fixture
+def unbroken(store: RunStore, root: Path, config: RunConfig) -> Run:
+    run = store.create("unbroken", config, {})
+    train(run, root)
+    return run
+
+
+def broken_once(
+    store: RunStore, root: Path, config: RunConfig, stop_at: tuple[str, int], between: Callable[[Run], None]
+) -> Run:
+    run = store.create(f"stopped-{stop_at[0]}-{stop_at[1]}", config, {})
+    train(run, root, stop_at)
+    assert run.status().phase == "stopped"
+    assert run.state() == "stopped"
+    between(run)
+    train(run, root)
+    assert run.state() == "finished"
+    return run
+
+
+def is_same(run: Run, other: Run) -> bool:
+    ours, theirs = state_of(run), state_of(other)
+    assert ours.keys() == theirs.keys()
+    return rows_of(run) == rows_of(other) and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_stopped_anywhere_and_resumed_is_as_if_never_stopped(
+    store: RunStore, root: Path, config: RunConfig, unbroken: Run
+) -> None:
+    steps = random.Random(2018).sample(range(1, STEPS), 5)
+    for stop_at in [("competing", step) for step in steps] + [("identity", 2)]:
+        assert is_same(broken_once(store, root, config, stop_at, lambda run: None), unbroken), stop_at
+
+    never_won = state_of(unbroken)["expert_adam.clock"] == 0
+    assert never_won.any()
+    assert not never_won.all()
+    assert [row["step"] for row in rows_of(unbroken)] == [5, 10, 15, 20, 24]
+
+
+@pytest.mark.parametrize("optimiser", ["expert_adam.mean", "expert_adam.square", "discriminator_adam"])
+def test_the_comparison_notices_lost_moments(
+    store: RunStore, root: Path, config: RunConfig, unbroken: Run, optimiser: str
+) -> None:
+    def forget(run: Run) -> None:
+        arrays = run.latest_state()
+        assert arrays is not None
+        for name in arrays:
+            if name.startswith(optimiser) and not name.endswith("step"):
+                arrays[name] = np.zeros_like(arrays[name])
+        run.save_state(11, arrays)
+
+    assert not is_same(broken_once(store, root, config, ("competing", 11), forget), unbroken)
+
+
+def test_a_crash_between_two_saves_costs_only_the_steps_since(
+    store: RunStore, root: Path, config: RunConfig, unbroken: Run
+) -> None:
+    run = store.create("crashed", config, {})
+    with run.locked():
+        for event in running.train(run, root):
+            if event.phase == "competing" and event.step == 17:
+                break  # the process is gone: nothing is saved after step 14
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 18, "wi')  # a row that was being written
+    assert run.state() == "crashed"
+    train(run, root)
+    assert is_same(run, unbroken)
+
+
+def test_a_damaged_newest_state_falls_back_to_the_one_before(
+    store: RunStore, root: Path, config: RunConfig, unbroken: Run
+) -> None:
+    def damage(run: Run) -> None:
+        newest = max((run.folder / "state").glob("*.safetensors"))
+        content = bytearray(newest.read_bytes())
+        content[-1] ^= 1
+        newest.write_bytes(content)
+
+    assert is_same(broken_once(store, root, config, ("competing", 12), damage), unbroken)
