@@ -22,7 +22,7 @@ from rich.table import Table
 
 from icm.config import PRESETS, ConfigError, RunConfig, preset
 from icm.ownership import experts_with_own, owners, win_share
-from icm.records import total_wins
+from icm.records import newest, total_wins
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ class OneToOne:
     def __str__(self) -> str:
         if not self.records:
             return ""
-        owner = owners(win_share(total_wins(self.records, IMAGES_IN_VIEW)))
+        owner = owners(win_share(total_wins(newest(list(self.records), IMAGES_IN_VIEW))))
         return f"{experts_with_own(owner)} of {self.mechanisms} one-to-one"
 
 

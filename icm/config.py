@@ -165,6 +165,13 @@ class RunConfig:
         _require(len(self.mechanisms) >= 1, "mechanisms is empty; name at least one")
 
 
+SECTIONS = {
+    "model": ModelConfig,
+    "identity": IdentityConfig,
+    "training": TrainingConfig,
+    "recording": RecordingConfig,
+}
+
 PRESETS: dict[str, RunConfig] = {
     "tiny": RunConfig(
         preset="tiny",
@@ -176,18 +183,19 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "quick": RunConfig(
         preset="quick",
-        mechanisms=("right", "left", "down", "up", "contrast"),
-        model=ModelConfig(experts=5, filters=16, discriminator_filters=8, discriminator_hidden=512),
+        mechanisms=("right", "left", "down", "up"),
+        model=ModelConfig(
+            experts=4, filters=16, norm="group", discriminator_filters=8, discriminator_hidden=512
+        ),
         identity=IdentityConfig(start="shared", steps=200),
         training=TrainingConfig(steps=600, batch=16),
-        recording=RecordingConfig(every=5, state_every=50),
     ),
     "paper": RunConfig(preset="paper"),
 }
 
 PRESET_SENTENCES: dict[str, str] = {
     "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
-    "quick": "First contact on a laptop: five experts, five mechanisms, thinner networks, one to three minutes.",
+    "quick": "First contact on a laptop: four experts, four translations, thinner networks, one to three minutes.",
     "paper": "The paper's setting: ten experts, ten mechanisms, 2,000 steps.",
 }
 
@@ -207,16 +215,10 @@ def from_json(data: Mapping[str, Any]) -> RunConfig:
     _require(
         data.get("schema") == SCHEMA, f"config schema is {data.get('schema')!r}; this version reads {SCHEMA}"
     )
-    sections = {
-        "model": ModelConfig,
-        "identity": IdentityConfig,
-        "training": TrainingConfig,
-        "recording": RecordingConfig,
-    }
     try:
         values = {key: value for key, value in data.items() if key != "schema"}
         values["mechanisms"] = tuple(values["mechanisms"])
-        values.update({name: section(**values[name]) for name, section in sections.items()})
+        values.update({name: section(**values[name]) for name, section in SECTIONS.items()})
         return RunConfig(**values)
     except (KeyError, TypeError) as error:
         raise ConfigError(f"config does not fit this version: {error}") from error

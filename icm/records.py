@@ -2,7 +2,7 @@
 
 Here the truth (which mechanism made an image) meets the learner's result. Axes: expert, batch; expert, mechanism."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,12 +88,20 @@ class Window:
             values[:] = arrays[f"window.{name}"]
 
 
-def total_wins(records: Iterable[StepRecord], images: int) -> Int[np.ndarray, "expert mechanism"]:
-    """Wins summed over the newest records that together hold at least `images` images; records oldest first."""
-    newest, seen = [], 0
-    for record in reversed(list(records)):
-        newest.append(record.wins)
-        seen += record.images
-        if seen >= images:
-            break
-    return np.sum(newest, axis=0)
+def newest(records: Sequence[StepRecord], images: int) -> list[StepRecord]:
+    """The newest records that together hold at least `images` images, or all; oldest first, as they came."""
+    first, seen = len(records), 0
+    while first > 0 and seen < images:
+        first -= 1
+        seen += records[first].images
+    return list(records[first:])
+
+
+def total_wins(records: Sequence[StepRecord]) -> Int[np.ndarray, "expert mechanism"]:
+    """Images won, summed over the records, of which there is at least one."""
+    return np.sum([record.wins for record in records], axis=0)
+
+
+def mean_psnr(records: Sequence[StepRecord]) -> float:
+    """PSNR in dB of the winners' answers, averaged over the records' images."""
+    return float(np.average([record.psnr for record in records], weights=[record.images for record in records]))

@@ -1,8 +1,14 @@
 """The frame around every page: title, width, navigation."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="Independent mechanisms", page_icon=":material/network_node:", layout="wide")
+# The picture is a permutation matrix: one expert for each mechanism. A file, because Streamlit's icons come from the net.
+st.set_page_config(
+    page_title="Independent mechanisms", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide"
+)
+st.html("<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem}</style>")
 
 page = st.navigation(
     [

@@ -1,114 +1,126 @@
 """A run, live: who wins how much, who wins what, how good the answers are."""
 
-import numpy as np
 import streamlit as st
 
 from icm import figures
 from icm.ownership import owners, win_share
-from icm.records import total_wins
+from icm.records import StepRecord, mean_psnr, newest, total_wins
 from icm.store import Run, StoreError
 from pages.ui import runs
 
-st.title("Monitor", anchor=False)
-run = runs.pick()
+TICK = 1.0  # seconds, while the run is being trained
+REST = 5.0  # seconds, while somebody may resume it elsewhere
+CHART_HEIGHT = 340  # pixels
+SMALL_CHART_HEIGHT = 250
+
+METRIC_HELP = {
+    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
+    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
+    "Speed": "Steps per second of the trainer.",
+    "Time left": "Of the present phase, at the present speed.",
+}
 
 
-def labels(mechanisms: tuple[str, ...]) -> list[str]:
-    return [spec.replace("_", "-") for spec in mechanisms]
-
-
-def live(run: Run) -> None:
+def live(run: Run, ticking: bool) -> None:
+    """Everything that moves."""
     try:
-        seen = runs.glance(run)
-        rows = runs.records(run)
+        seen, rows = runs.glance(run), runs.records(run)
     except StoreError as error:
         st.error(str(error), icon=":material/error:")
         return
-    mechanisms = labels(seen.config.mechanisms)
+    if seen.live != ticking:
+        st.rerun()  # the whole page, to tick at the pace of the new state
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(runs.title(seen), anchor=False)
+        st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
     runs.progress(seen)
-
-    count = runs.one_to_one(rows)
-    for column, (name, value, meaning) in zip(
-        st.columns(4),
-        (
-            ("One-to-one", f"{count} of {len(mechanisms)}", "Mechanisms with an expert that owns nothing else."),
-            ("Restored", f"{rows[-1].psnr:.1f} dB" if rows else "–", "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better."),
-            ("Speed", f"{seen.status.steps_per_second:.1f} steps/s" if seen.live else "–", "Steps per second of the trainer."),
-            ("Time left", runs.time_left(seen), "Of the present phase, at the present speed."),
-        ),
-    ):  # fmt: skip
-        column.metric(name, value, help=meaning, border=True)
+    recent = newest(rows, runs.IMAGES_IN_VIEW)
+    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
+    values = {
+        "One-to-one": f"{runs.one_to_one(rows)} of {len(mechanisms)}",
+        "Restored": f"{mean_psnr(recent):.1f} dB" if recent else "–",
+        "Speed": f"{seen.status.steps_per_second:.1f} steps/s" if seen.live else "–",
+        "Time left": runs.time_left(seen),
+    }
+    with st.container(horizontal=True):
+        for name, value in values.items():
+            st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
 
     if seen.state == "crashed":
-        st.error(
-            (seen.status.message or "The trainer ended without a word.") + " Resume it on the Train page; nothing before the last saved state is lost.",
-            icon=":material/error:",
-        )
-        st.code(run.log_tail(12) or "The log is empty.", language=None)
-    if not rows:
+        runs.crash_report(seen)
+    if rows:
+        charts(rows, recent, mechanisms)
+    elif seen.live:
         st.info(
-            "The race has not begun: first every expert learns to copy its input, so that all start level."
-            if seen.live
-            else "This run has not come to its first recorded step.",
+            "The race has not begun: first the experts learn to copy their input, so that all start level.",
             icon=":material/hourglass_top:",
         )
-        return
+    else:
+        st.info(
+            "This run ended before its first recorded step. Resume it on the Train page.", icon=":material/info:"
+        )
 
-    recent, overall = total_wins(rows, runs.IMAGES_IN_VIEW), total_wins(rows, 10**12)
+
+def charts(rows: list[StepRecord], recent: list[StepRecord], mechanisms: list[str]) -> None:
+    overall, lately = total_wins(rows), total_wins(recent)
     wide, narrow = st.columns([3, 2], gap="medium")
     with wide, st.container(border=True):
         st.markdown("**The race** · share of the images that each expert wins")
         st.echarts_chart(
-            figures.race(rows, window=runs.IMAGES_IN_VIEW // 2), height=330, key="race",
-            alt="Lines: share of images won by each expert over training steps",
-        )  # fmt: skip
+            figures.race(rows, window=runs.IMAGES_IN_VIEW // 2),
+            height=CHART_HEIGHT,
+            key="race",
+            alt="Lines: share of images won by each expert, over steps",
+        )
     with narrow, st.container(border=True):
-        st.markdown("**Who wins what** · % of a mechanism's images, newest 1,000")
+        st.markdown("**Who wins what** · % of a mechanism's newest images")
         st.echarts_chart(
-            figures.wins_table(recent, mechanisms), height=330, key="table",
+            figures.wins_table(lately, mechanisms),
+            height=CHART_HEIGHT,
+            key="table",
             alt="Heat map: share of each mechanism's images won by each expert",
-        )  # fmt: skip
+        )
+    small = (
+        ("**Wins per expert** · images, since the start", figures.totals(overall), "Bars: images won by each expert"),
+        ("**Restored** · PSNR to the true originals", figures.quality(rows), "Line: PSNR over steps"),
+        ("**Losses**", figures.losses(rows), "Lines: both losses over steps"),
+    )
+    for column, (title, option, alt) in zip(st.columns(3, gap="medium"), small):
+        with column, st.container(border=True):
+            st.markdown(title)
+            st.echarts_chart(option, height=SMALL_CHART_HEIGHT, key=alt, alt=alt)
 
-    first, second, third = st.columns(3, gap="medium")
-    with first, st.container(border=True):
-        st.markdown("**Wins so far** · images")
-        st.echarts_chart(figures.totals(overall), height=260, key="totals", alt="Bars: images won by each expert")
-    with second, st.container(border=True):
-        st.markdown("**Restored** · PSNR to the true originals")
-        st.echarts_chart(figures.quality(rows), height=260, key="quality", alt="Line: PSNR over steps")
-    with third, st.container(border=True):
-        st.markdown("**Losses**")
-        st.echarts_chart(figures.losses(rows), height=260, key="losses", alt="Lines: both losses over steps")
-
-    with st.expander("The numbers"):
-        share = win_share(recent)
-        owner = owners(share)
+    with st.expander("The numbers", key="numbers"):
+        share = win_share(lately)
         st.dataframe(
             {
                 "mechanism": mechanisms,
-                "owner": ["none" if expert is None else figures.badge(expert) for expert in owner],
-                "owner's share": [f"{100 * value:.0f} %" for value in share.max(axis=0)],
-                **{
-                    figures.badge(expert): np.asarray(overall)[expert].tolist()
-                    for expert in range(seen.config.model.experts)
-                },
+                "owner": ["none" if owner is None else figures.badge(owner) for owner in owners(share)],
+                "best share": [f"{100 * best:.0f} %" for best in share.max(axis=0)],
+                **{figures.badge(expert): wins.tolist() for expert, wins in enumerate(overall)},
             },
             hide_index=True,
         )
-        st.caption(f"E0, E1, …: images won since the start, {sum(row.images for row in rows):,} in all.")
+        st.caption(
+            f"Owner and best share: newest {sum(row.images for row in recent):,} images. "
+            f"E0, E1, …: images won since the start, {int(overall.sum()):,} in all."
+        )
 
 
+heading, picker = st.columns([3, 2], vertical_alignment="bottom")
+heading.title("Monitor", anchor=False)
+with picker:
+    run = runs.pick()
 if run is None:
     st.markdown("There is no run to watch yet.")
     if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
         st.switch_page("train.py")
 else:
     try:
-        ticking = runs.glance(run).live
+        state = runs.glance(run).state
     except StoreError:
-        ticking = False
-    st.fragment(live, run_every=1 if ticking else None)(run)
+        state = "finished"  # unreadable: said below, once
+    ticking = state in runs.LIVE
+    pace = TICK if ticking else None if state == "finished" else REST
+    st.fragment(live, run_every=pace)(run, ticking)

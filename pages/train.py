@@ -109,8 +109,7 @@ def controls() -> None:
     if seen.live and run.stop_requested():
         st.caption("Stopping after the present step; nothing is lost.")
     if seen.state == "crashed":
-        st.error(seen.status.message or "The trainer ended without a word.", icon=":material/error:")
-        st.code(run.log_tail(12) or "The log is empty.", language=None)
+        runs.crash_report(seen)
     st.caption("From a terminal")
     verb = "stop" if seen.live else "evaluate" if seen.state == "finished" else "resume"
     st.code(f"python -m icm {verb} {run.id}", language="bash", wrap_lines=True)

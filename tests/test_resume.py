@@ -17,11 +17,12 @@ IDENTITY_STEPS, STEPS = 6, 24
 
 @pytest.fixture
 def config(tiny: RunConfig) -> RunConfig:
-    """Experts that differ in how long they take to copy; one wins nearly everything, another never."""
+    """Experts that differ in how soon they count as copyists; one wins nearly everything, another nothing."""
     return replace(
         tiny,
         source="builtin",
-        identity=IdentityConfig(start="independent", steps=IDENTITY_STEPS, target_error=0.3),
+        model=replace(tiny.model, experts=6),
+        identity=IdentityConfig(start="independent", steps=IDENTITY_STEPS, target_error=0.22),
         training=replace(tiny.training, steps=STEPS),
         recording=replace(tiny.recording, every=5, state_every=7),
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from icm.config import RunConfig
 from icm.ownership import experts_with_own, owners, win_share
-from icm.records import StepRecord, total_wins
+from icm.records import StepRecord, newest, total_wins
 from icm.store import Run, RunState, RunStore, Status, StoreError, store_root
 
 IMAGES_IN_VIEW = 1000  # counts and shares look at this many of the newest images
@@ -75,7 +75,7 @@ def _records(folder: Path, written_ns: int, size: int) -> list[StepRecord]:
 
 def one_to_one(rows: list[StepRecord]) -> int:
     """Mechanisms with an expert of their own, over the newest images."""
-    return experts_with_own(owners(win_share(total_wins(rows, IMAGES_IN_VIEW)))) if rows else 0
+    return experts_with_own(owners(win_share(total_wins(newest(rows, IMAGES_IN_VIEW))))) if rows else 0
 
 
 def title(seen: Glance) -> str:
@@ -100,16 +100,15 @@ def pick() -> Run | None:
     wanted = st.query_params.get("run")
     if wanted is not None and wanted not in runs:
         st.warning(f"There is no run {wanted!r} here; the newest is shown.", icon=":material/link_off:")
-        del st.query_params["run"]
+    names = list(runs)
     chosen = st.selectbox(
         "Run",
-        list(runs),
+        names,
+        index=names.index(wanted) if wanted in runs else 0,
         format_func=lambda run_id: f"{run_id}   ({when(runs[run_id])})",
-        key="run",
-        bind="query-params",
-        width=420,
     )
-    return runs[chosen or next(iter(runs))]
+    st.query_params["run"] = chosen
+    return runs[chosen]
 
 
 def progress(seen: Glance) -> None:
@@ -133,3 +132,13 @@ def time_left(seen: Glance) -> str:
         return "–"
     seconds = (status.of - status.step) / status.steps_per_second
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def crash_report(seen: Glance) -> None:
+    """What the trainer last said, and what to do."""
+    st.error(
+        f"{seen.status.message or 'The trainer ended without a word.'} "
+        "Resume goes on from the last saved state.",
+        icon=":material/error:",
+    )
+    st.code(seen.run.log_tail(12) or "The log is empty.", language=None, wrap_lines=True)

@@ -1,0 +1,174 @@
+"""The app in a real browser, with a real server and a real trainer.
+
+Skipped without chromium, unless ICM_REQUIRE_E2E=1, which makes that an error."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from icm.store import RunStore
+
+PROJECT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium")
+REQUIRED = os.environ.get("ICM_REQUIRE_E2E") == "1"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SECONDS = 1000  # of a browser's time-out, in milliseconds
+
+pytestmark = pytest.mark.skipif(not CHROMIUM and not REQUIRED, reason="no chromium; ICM_REQUIRE_E2E=1 insists")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    assert CHROMIUM, "ICM_REQUIRE_E2E=1, and there is no chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
+    """A fresh server with a store of its own; the address of its Home page."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    # One thread for each trainer and server here: they share two cores with the browser.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "server.txt").open("w") as log:
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+        log_text = (tmp_path / "server.txt").read_text()
+        assert "Traceback" not in log_text, log_text
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        for run in store.runs():
+            run.request_stop()
+        deadline = time.monotonic() + 30
+        while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(40 * SECONDS)
+    expect.set_options(timeout=40 * SECONDS)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: errors.append(request.url) if "localhost" not in request.url else None)
+    yield page
+    context.close()
+    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]
+
+
+def steps_done(page: Page) -> int:
+    """The step that the bar on the page tells."""
+    text = page.get_by_text(re.compile(r"step [\d,]+ of")).first.inner_text()
+    return int(re.search(r"step ([\d,]+) of", text)[1].replace(",", ""))  # pyright: ignore[reportOptionalSubscript]
+
+
+def images_won(page: Page) -> int:
+    """The number under the table of wins: images won since the start."""
+    text = page.get_by_text(re.compile(r"images won since the start, [\d,]+")).inner_text()
+    return int(re.search(r"start, ([\d,]+)", text)[1].replace(",", ""))  # pyright: ignore[reportOptionalSubscript]
+
+
+def wait_for_more(read, than: int) -> int:
+    deadline = time.monotonic() + 40
+    while (now := read()) <= than:
+        assert time.monotonic() < deadline, f"still {now}"
+        time.sleep(0.2)
+    return now
+
+
+def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: RunStore) -> None:
+    page.goto(f"{server}/train")
+    page.get_by_text("tiny", exact=True).click()
+    expect(page.get_by_text("--preset tiny")).to_be_visible()
+    steps = page.get_by_role("spinbutton", name="Steps")
+    steps.fill("1500")
+    steps.press("Enter")
+    expect(page.get_by_text("--training.steps 1500")).to_be_visible()
+    page.get_by_role("button", name="Start training").click()
+
+    # Monitor opens by itself, and the counts move.
+    expect(page.get_by_role("heading", name="Monitor")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/monitor\?run=tiny-s0-"))
+    page.get_by_text("The numbers").click()
+    first = wait_for_more(lambda: images_won(page), than=0)
+    wait_for_more(lambda: images_won(page), than=first)
+    (run,) = store.runs()
+
+    # A reload and a second tab see the same run.
+    before = steps_done(page)
+    page.reload()
+    assert steps_done(page) >= before
+    second = page.context.new_page()
+    second.goto(page.url)
+    expect(second.get_by_text(f"{run.id}").first).to_be_visible()
+    assert steps_done(second) >= before
+    second.close()
+
+    # Stop on Train, within five seconds.
+    page.goto(f"{server}/train?run={run.id}")
+    page.get_by_role("button", name="Stop").click()
+    asked = time.monotonic()
+    expect(page.get_by_text("stopped", exact=True).first).to_be_visible(timeout=10 * SECONDS)
+    assert run.state() == "stopped"
+    assert time.monotonic() - asked < 8  # the page looks every two seconds
+    stopped_at = run.status().step
+    assert stopped_at < 1500
+
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("heading", name="Monitor")).to_be_visible()
+    expect(page.get_by_text("Finished: 1,500 steps")).to_be_visible(timeout=120 * SECONDS)
+    assert run.state() == "finished"
+    assert [row["step"] for row in run.metrics()] == list(range(1, 1501))
+
+    page.goto(server)
+    expect(page.get_by_text("What went in, what came out")).to_be_visible()
+    expect(page.get_by_alt_text("restored").first).to_be_visible()
+
+
+@pytest.mark.parametrize(("path", "heading"), [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor")])
+def test_a_deep_link_works_on_a_fresh_server(page: Page, server: str, path: str, heading: str) -> None:
+    page.goto(f"{server}/{path}")
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    expect(page.get_by_text("Traceback")).to_have_count(0)
+    headers = page.request.get(server).headers
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_phone_sees_every_page_without_scrolling_sideways(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("", "train", "monitor"):
+        page.goto(f"{server}/{path}")
+        expect(page.get_by_role("heading").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,172 @@
+"""The command line as a person uses it: real processes, exit codes, one line for a mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from icm import launch
+from icm.config import RunConfig
+from icm.store import Run, RunBusy, RunStore
+
+PROJECT = Path(__file__).parents[1]
+
+
+def icm(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "icm", *words]
+    environment = {**os.environ, "ICM_DATA_ROOT": str(root)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=120, env=environment)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def long_run(store: RunStore, root: Path, tiny: RunConfig):
+    """A run of more steps than anyone waits for, being trained by a process of its own."""
+    config = replace(tiny, training=replace(tiny.training, steps=100_000))
+    run = launch.create(store, "long", config, root, command="a test")
+    launch.start(run, root)
+    wait_until(lambda: len(run.metrics()) > 0)
+    yield run
+    if run.is_alive():
+        launch.stop(run, timeout=30.0)
+
+
+def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> None:
+    trained = icm("train", "--preset", "tiny", "--run-id", "first", "--training.steps", "12", root=root)
+    assert trained.returncode == 0, trained.stderr
+    assert "run first: finished at step 12 of 12" in trained.stdout
+    assert len(store.open("first").metrics()) == 12
+    assert store.open("first").config().source == "builtin"  # no MNIST under this root
+
+    listed = json.loads(icm("runs", "--json", root=root).stdout)
+    assert [(row["run"], row["state"], row["step"]) for row in listed] == [("first", "finished", 12)]
+
+    measured = icm("evaluate", "first", "--images", "20", "--json", root=root)
+    figures = json.loads(measured.stdout)
+    assert (figures["run"], figures["step"], figures["source"]) == ("first", 12, "builtin")
+    assert figures["mechanisms"] == ["right", "left", "contrast"]
+    assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
+    assert json.loads(icm("evaluate", "first", "--step", "0", "--images", "4", "--json", root=root).stdout)["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["fly"], 2, "unknown command 'fly'; known: train, resume"),
+        (["train", "--preset", "fast"], 2, "unknown preset 'fast'; known: tiny, quick, paper"),
+        (["train", "--preset", "tiny", "--model.norm", "layer"], 2, "invalid choice 'layer' for argument '--model.norm'"),
+        (["train", "--preset", "tiny", "--sed", "1"], 2, "--sed"),
+        (["train", "--preset", "tiny", "--model.experts", "0"], 2, "model.experts is 0; use 1 to 100"),
+        (["train", "--preset", "tiny", "--mechanisms", "rot45"], 2, "unknown mechanism 'rot45'; known: right, left"),
+        (["train", "--preset", "tiny", "--mechanisms", "noise=7"], 2, "strength of 'noise' is 7; use 0.01 to 1"),
+        (["train", "--preset", "tiny", "--run-id", "../x"], 2, "'../x' is no run id"),
+        (["train", "--preset", "tiny", "--source", "mnist"], 1, "run `python -m icm data mnist`"),
+        (["train", "--preset", "tiny", "--device", "cuda"], 1, "device 'cuda' is not available here"),
+        (["resume", "nobody"], 1, "no run 'nobody' under"),
+        (["evaluate", "nobody"], 1, "no run 'nobody' under"),
+        (["stop"], 2, "required"),
+        (["data", "imagenet"], 1, "unknown set 'imagenet'; known: mnist"),
+    ],
+)
+def test_a_mistake_is_answered_by_one_line_and_its_code(
+    store: RunStore, root: Path, words: list[str], code: int, sentence: str
+) -> None:
+    if "cuda" in words and torch.cuda.is_available():
+        words, sentence = [*words[:-1], "mps"], "device 'mps' is not available here"
+    done = icm(*words, root=root)
+    assert done.returncode == code, done.stderr
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not store.runs()
+
+
+def test_a_run_is_trained_once_at_a_time(long_run: Run, root: Path) -> None:
+    again = icm("resume", "long", root=root)
+    assert again.returncode == 3
+    assert again.stderr == "icm: run long is already being trained\n"
+    with pytest.raises(RunBusy):
+        launch.start(long_run, root)
+
+
+def test_stop_saves_and_resume_goes_on_from_there(long_run: Run, root: Path) -> None:
+    stopped = icm("stop", "long", root=root)
+    assert stopped.returncode == 0, stopped.stderr
+    assert long_run.state() == "stopped"
+    step = long_run.status().step
+    assert len(long_run.metrics()) == step
+
+    launch.start(long_run, root)
+    wait_until(lambda: len(long_run.metrics()) > step)
+    assert [row["step"] for row in long_run.metrics()[: step + 1]] == list(range(1, step + 2))
+
+    assert icm("stop", "long", root=root).returncode == 0
+    nothing = icm("stop", "long", root=root)
+    assert (nothing.returncode, nothing.stderr) == (1, "icm: run long is not being trained\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_stops(store: RunStore, root: Path, number: signal.Signals) -> None:
+    words = ["train", "--preset", "tiny", "--run-id", "mine", "--training.steps", "100000"]
+    environment = {**os.environ, "ICM_DATA_ROOT": str(root)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icm", *words], cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    folder = store.root / "mine"
+    wait_until(lambda: (folder / "metrics.jsonl").is_file())
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (0, "")
+    run = store.open("mine")
+    assert run.state() == "stopped"
+    assert run.latest_state() is not None
+
+
+def test_a_killed_trainer_is_seen_to_have_crashed(long_run: Run, root: Path) -> None:
+    trainer = launch._children[-1]
+    trainer.kill()
+    trainer.wait()
+    assert long_run.state() == "crashed"
+    launch.start(long_run, root)
+    assert long_run.is_alive()
+
+
+def test_a_trainer_that_dies_leaves_its_reason_in_the_log(store: RunStore, tiny: RunConfig, root: Path) -> None:
+    run = launch.create(store, "broken", tiny, root, command="a test")
+    (run.folder / "state").mkdir()
+    (run.folder / "state" / "step_000001.safetensors").write_bytes(b"torn")
+    launch.start(run, root)
+    wait_until(lambda: not run.is_alive())
+    assert run.state() == "crashed"
+    assert "step_000001.safetensors cannot be read" in run.log_tail(1)
+    assert "step_000001.safetensors cannot be read" in run.status().message
+
+
+def test_twenty_starts_at_once_give_one_trainer(store: RunStore, root: Path, tiny: RunConfig) -> None:
+    config = replace(tiny, training=replace(tiny.training, steps=100_000))
+    run = launch.create(store, "crowd", config, root, command="a test")
+
+    def attempt(_: int) -> bool:
+        try:
+            launch.start(run, root)
+        except RunBusy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as crowd:
+        assert sum(crowd.map(attempt, range(20))) == 1
+    launch.stop(run, timeout=60.0)

@@ -1,0 +1,70 @@
+"""One description, three forms: dataclass, JSON, words on the command line."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from icm import cli, config
+from icm.config import PRESETS, ConfigError, ModelConfig, RunConfig, TrainingConfig
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_gives_the_same_configuration_back(name: str) -> None:
+    assert config.from_json(config.to_json(PRESETS[name])) == PRESETS[name]
+
+
+def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
+    data = config.to_json(PRESETS["tiny"])
+    with pytest.raises(ConfigError, match="schema is 99; this version reads 1"):
+        config.from_json({**data, "schema": 99})
+    with pytest.raises(ConfigError, match="colour"):
+        config.from_json({**data, "colour": "red"})
+
+
+def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -> None:
+    changed = replace(
+        PRESETS["quick"],
+        seed=7,
+        mechanisms=("right=3", "noise"),
+        model=replace(PRESETS["quick"].model, experts=3, norm="batch"),
+        training=replace(PRESETS["quick"].training, losers_are_fake=False),
+    )
+    line = config.command_line(changed)
+    assert line == (
+        "python -m icm train --preset quick --seed 7 --mechanisms right=3 noise "
+        "--model.experts 3 --model.norm batch --training.no-losers-are-fake"
+    )
+    words = line.split()[4:]
+    base = PRESETS[cli._preset_named(words)]
+    assert cli._parse(cli.Train, words, default=cli.Train(config=base)).config == changed
+
+
+@pytest.mark.parametrize("section", [RunConfig, *config.SECTIONS.values()])
+def test_every_field_has_a_sentence(section: type) -> None:
+    sentences = config.field_sentences(section)
+    plain = [field.name for field in fields(section) if field.name not in config.SECTIONS]
+    assert list(sentences) == plain
+    assert all(sentence.endswith(".") for sentence in sentences.values())
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ModelConfig(experts=0), "model.experts is 0; use 1 to 100"),
+        (lambda: ModelConfig(norm="group", filters=6), "6 is not a multiple of 4"),
+        (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate is nan"),
+        (lambda: RunConfig(mechanisms=()), "name at least one"),
+        (lambda: RunConfig(seed=-1), "seed is -1; use 0 to"),
+        (lambda: config.preset("fast"), "unknown preset 'fast'; known: tiny, quick, paper"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_with_the_value_and_the_remedy(make, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        make()
+
+
+def test_paper_is_the_papers_setting() -> None:
+    paper = PRESETS["paper"]
+    assert (paper.model.experts, len(paper.mechanisms), paper.model.filters) == (10, 10, 32)
+    assert (paper.training.batch, paper.training.steps, paper.training.learning_rate) == (32, 2000, 1e-3)
+    assert (paper.identity.start, paper.identity.steps, paper.identity.target_error) == ("independent", 500, 0.002)

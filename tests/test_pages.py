@@ -1,0 +1,137 @@
+"""Every page in every state a run can be in, without an exception, saying what it should."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from icm import run as running
+from icm.config import RunConfig
+from icm.store import Run, RunStore
+
+PROJECT = Path(__file__).parents[1]
+PAGES = ("home.py", "train.py", "monitor.py")
+
+
+def show(page: str) -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
+    if page != "home.py":
+        app.switch_page(page).run()
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All that is written on the page."""
+    kinds = (app.markdown, app.caption, app.title, app.subheader, app.error, app.info, app.warning, app.code)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+@pytest.fixture
+def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
+    """A finished run of a few steps."""
+    run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
+    with run.locked():
+        list(running.train(run, root))
+    return run
+
+
+def as_new(run: Run) -> None:
+    (run.folder / "metrics.jsonl").unlink()
+    run.write_status("preparing", 0, 6)
+
+
+STATES: dict[str, tuple[bool, Callable[[Run], None]]] = {
+    # word on the page: is the lock held, what else makes it so
+    "preparing": (True, as_new),
+    "running": (True, lambda run: run.write_status("competing", 3, 6, steps_per_second=2.0)),
+    "stopped": (False, lambda run: run.write_status("stopped", 3, 6)),
+    "finished": (False, lambda run: None),
+    "crashed": (False, lambda run: run.write_status("competing", 3, 6)),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("state", STATES)
+def test_a_page_tells_the_state_by_its_word(trained: Run, state: str, page: str) -> None:
+    held, make = STATES[state]
+    make(trained)
+    if held:
+        with trained.locked():
+            app = show(page)
+    else:
+        app = show(page)
+    assert not app.exception
+    assert f" {state}]" in words(app)  # the badge
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_stalled_run_is_called_stalled(trained: Run, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("icm.store.STALLED_AFTER", -1.0)
+    trained.write_status("competing", 3, 6)
+    with trained.locked():
+        app = show(page)
+    assert not app.exception
+    assert " stalled]" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_a_run_a_page_says_what_to_do(store: RunStore, root: Path, page: str) -> None:
+    app = show(page)
+    assert not app.exception
+    assert "No run yet" in words(app) or "no run to watch yet" in words(app)
+    assert any("rain" in button.label for button in app.button)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("damaged", ["config.json", "status.json"])
+def test_an_unreadable_run_folder_breaks_no_page(trained: Run, page: str, damaged: str) -> None:
+    (trained.folder / damaged).write_text("{")
+    app = show(page)
+    assert not app.exception
+    if page != "home.py":
+        assert f"{damaged} cannot be read" in words(app)
+
+
+def test_monitor_shows_what_was_counted(trained: Run) -> None:
+    app = show("monitor.py")
+    table = app.dataframe[0].value
+    assert table[["E0", "E1", "E2"]].to_numpy().sum() == 6 * 8  # six steps of eight images
+    assert list(table["mechanism"]) == ["right=6", "left=6", "contrast"]
+
+
+def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
+    trained.write_status("failed", 3, 6, "the disk is full")
+    trained.log.write_text("first\nlast words\n")
+    text = words(show("monitor.py"))
+    assert "the disk is full" in text
+    assert "last words" in text
+
+
+def test_the_train_page_offers_mnist_only_where_it_is(store: RunStore, root: Path) -> None:
+    app = show("train.py")
+    assert app.selectbox[0].options == ["Built-in digits, 5,000"]
+    assert "python -m icm data mnist" in words(app)
+
+
+def test_the_command_follows_the_form(store: RunStore, root: Path) -> None:
+    app = show("train.py")
+    app.radio[0].set_value("tiny").run()
+    app.number_input[0].set_value(3).run()
+    app.number_input[1].set_value(99).run()
+    assert not app.exception
+    command = next(code.value for code in app.code if "icm train" in code.value)
+    assert command == (
+        "python -m icm train --preset tiny --seed 3 --source builtin --device cpu --training.steps 99"
+    )
+
+
+def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained: Run) -> None:
+    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60)
+    app.run()
+    app.query_params["run"] = "gone"
+    app.switch_page("monitor.py").run()
+    assert not app.exception
+    assert "no run 'gone'" in words(app)
+    assert app.selectbox[0].value == "a-run"
