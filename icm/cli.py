@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from icm.config import PRESETS, ConfigError, RunConfig, preset
+from icm.config import ConfigError, RunConfig, preset
 from icm.ownership import experts_with_own, owners, win_share
 from icm.records import newest, total_wins
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
@@ -139,7 +139,9 @@ def _fail(code: int, error: Exception) -> int:
 
 def _help() -> str:
     lines = [f"  {name:<9}{command.__doc__}" for name, command in COMMANDS.items()]
-    return "\n".join(["usage: python -m icm COMMAND [OPTIONS]", "", *lines, "", "COMMAND --help tells the options."])
+    return "\n".join(
+        ["usage: python -m icm COMMAND [OPTIONS]", "", *lines, "", "COMMAND --help tells the options."]
+    )
 
 
 def _parse(command: type[Command], words: list[str], default: Any = tyro.MISSING) -> Command:
@@ -211,7 +213,9 @@ def runs(words: list[str]) -> int:
         return 0
     table = Table("run", "state", "preset", "seed", "source", "step", "of", box=None)
     for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in ("run", "state", "preset", "seed", "source", "step", "of")))
+        table.add_row(
+            *(str(row.get(name, "")) for name in ("run", "state", "preset", "seed", "source", "step", "of"))
+        )
     Console().print(table if rows else "no run yet; python -m icm train --preset quick makes one")
     return 0
 
@@ -240,7 +244,8 @@ def evaluate(words: list[str]) -> int:
     if command.images < 1:
         raise UsageError(f"--images is {command.images}; use 1 or more")
 
-    from icm import data, run as running
+    from icm import data
+    from icm import run as running
 
     root = data.data_root(command.where.data_root)
     step, result = running.evaluate_run(run, root, command.step, command.images)
@@ -370,6 +375,7 @@ def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> 
             left = f", about {(event.of - event.step) / speed:.0f} s left" if speed else ""
             counted = f", {count}" if count.records else ""
             console.print(
-                f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}", soft_wrap=True
+                f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}",
+                soft_wrap=True,
             )
     return event

@@ -30,7 +30,9 @@ def count_wins(winner: Int[Tensor, " batch"], experts: int) -> Int[Tensor, " exp
     return one_hot(winner, experts).sum(dim=0)
 
 
-def winners_loss(logits: Float[Tensor, " batch"], winner: Int[Tensor, " batch"], experts: int) -> Float[Tensor, ""]:
+def winners_loss(
+    logits: Float[Tensor, " batch"], winner: Int[Tensor, " batch"], experts: int
+) -> Float[Tensor, ""]:
     """Sum over experts of the mean of -log D over the images each one won.
 
     `logits` are the scores of the winners' own answers. The mean is per expert, so that an expert with three wins and

@@ -92,9 +92,7 @@ class IdentityConfig:
         )
         _require(self.steps >= 0, f"identity.steps is {self.steps}; use 0 or more")
         _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
-        _require(
-            0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1"
-        )
+        _require(0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1")
 
 
 @dataclass(frozen=True)

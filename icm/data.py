@@ -25,7 +25,10 @@ BUILTIN_HELD_OUT = 1000  # of the 5,000 built-in digits
 Source = Literal["mnist", "builtin"]
 
 # One stream of random numbers for each purpose, so that none can shift another.
-STREAMS = {name: index for index, name in enumerate(("weights", "halves", "identity", "copies", "batch", "evaluation"))}
+STREAMS = {
+    name: index
+    for index, name in enumerate(("weights", "halves", "identity", "copies", "batch", "evaluation"))
+}
 
 
 class DataError(RuntimeError):
@@ -91,7 +94,9 @@ def resolve_source(source: str, root: Path) -> Source:
 def named_source(source: str) -> Source:
     """The source of a run on disk; DataError for `auto`, which is resolved when a run is made."""
     if source not in LOADERS:
-        raise DataError(f"the run's source is {source!r}; set it to {' or '.join(LOADERS)} in its config.json")
+        raise DataError(
+            f"the run's source is {source!r}; set it to {' or '.join(LOADERS)} in its config.json"
+        )
     return "mnist" if source == "mnist" else "builtin"
 
 
@@ -101,7 +106,9 @@ def load_digits(source: Source, root: Path) -> Digits:
 
 
 def _load_mnist(root: Path) -> Digits:
-    from torchvision.datasets import MNIST  # takes as long to import as torch itself; built-in digits do without
+    from torchvision.datasets import (
+        MNIST,  # takes as long to import as torch itself; built-in digits do without
+    )
 
     raw = root / "MNIST" / "raw"
     try:
@@ -173,7 +180,9 @@ def download(name: str, root: Path) -> None:
     try:
         fetchers[name]()
     except (OSError, RuntimeError) as error:
-        raise DataError(f"{name} could not be fetched into {root} ({error}); check the network and try again") from error
+        raise DataError(
+            f"{name} could not be fetched into {root} ({error}); check the network and try again"
+        ) from error
 
 
 def split_halves(train: Pixels, seed: int) -> Halves:

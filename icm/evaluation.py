@@ -118,9 +118,7 @@ def evaluate(
         win_share=np.stack(shares),
         owner=owner,
         psnr=winners_psnr,
-        psnr_owner=[
-            None if expert is None else row[expert] for expert, row in zip(owner, answers_psnr)
-        ],
+        psnr_owner=[None if expert is None else row[expert] for expert, row in zip(owner, answers_psnr)],
         psnr_nothing=nothing,
     )
 

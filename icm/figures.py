@@ -91,7 +91,9 @@ def race(records: Sequence[StepRecord], window: int) -> Option:
                 "endLabel": {"show": True, "formatter": "{a}", "color": colour(expert), "fontWeight": "bold"},
                 "labelLayout": {"moveOverlap": "shiftY"},
                 "emphasis": {"focus": "series"},
-                "data": [[step, round(100 * float(value), 1)] for step, value in zip(steps, share[:, expert])],
+                "data": [
+                    [step, round(100 * float(value), 1)] for step, value in zip(steps, share[:, expert])
+                ],
             }
             for expert in range(experts)
         ],
@@ -138,15 +140,17 @@ def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str])
             "inverse": True,
             "axisTick": {"show": False},
         },
-        "visualMap": {"show": False, "min": 0, "max": 1, "inRange": {"color": ["rgba(63,144,218,0.05)", "#3f90da"]}},
+        "visualMap": {
+            "show": False,
+            "min": 0,
+            "max": 1,
+            "inRange": {"color": ["rgba(63,144,218,0.05)", "#3f90da"]},
+        },
         "series": [
             {
                 "type": "heatmap",
                 "itemStyle": {"borderWidth": 1, "borderColor": GREY},
-                "data": [
-                    {"value": cell, "label": _share_label(cell[2])}
-                    for cell in cells
-                ],
+                "data": [{"value": cell, "label": _share_label(cell[2])} for cell in cells],
             }
         ],
     }
@@ -154,7 +158,11 @@ def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str])
 
 def _share_label(share: float) -> Option:
     shown = share >= 0.1
-    return {"show": shown, "formatter": f"{100 * share:.0f}", "color": "#ffffff" if share > 0.6 else "#3f90da"}
+    return {
+        "show": shown,
+        "formatter": f"{100 * share:.0f}",
+        "color": "#ffffff" if share > 0.6 else "#3f90da",
+    }
 
 
 def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
@@ -178,7 +186,10 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
                 "barCategoryGap": "35%",
                 "label": {"show": True, "position": "right"},
                 "data": [
-                    {"value": int(count), "itemStyle": {"color": colour(expert), "borderRadius": [0, 3, 3, 0]}}
+                    {
+                        "value": int(count),
+                        "itemStyle": {"color": colour(expert), "borderRadius": [0, 3, 3, 0]},
+                    }
                     for expert, count in enumerate(counts)
                 ],
             }

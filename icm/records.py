@@ -104,4 +104,6 @@ def total_wins(records: Sequence[StepRecord]) -> Int[np.ndarray, "expert mechani
 
 def mean_psnr(records: Sequence[StepRecord]) -> float:
     """PSNR in dB of the winners' answers, averaged over the records' images."""
-    return float(np.average([record.psnr for record in records], weights=[record.images for record in records]))
+    return float(
+        np.average([record.psnr for record in records], weights=[record.images for record in records])
+    )

@@ -91,9 +91,7 @@ def _train(run: Run, root: Path) -> Iterator[Progress]:
         return Progress("stopped", step, last, pulse.speed)
 
     if not state.competing:
-        copies = training.identity_steps(
-            state, lambda step: draw("identity", step).transformed, identity
-        )
+        copies = training.identity_steps(state, lambda step: draw("identity", step).transformed, identity)
         for _ in copies:
             pulse.beat("identity", state.identity_step, identity.steps)
             yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
@@ -179,7 +177,9 @@ def _describe_environment(run: Run, device: torch.device) -> None:
     run.write_environment(environment)
 
 
-def evaluate_run(run: Run, root: Path, step: int | None, images: int = EVALUATION_IMAGES) -> tuple[int, Evaluation]:
+def evaluate_run(
+    run: Run, root: Path, step: int | None, images: int = EVALUATION_IMAGES
+) -> tuple[int, Evaluation]:
     """The snapshot of `step`, or the newest, measured on `images` digits that were never trained on."""
     config = run.config()
     step = step if step is not None else max(run.snapshot_steps(), default=0)

@@ -52,7 +52,9 @@ class ExpertAdam:
             keep = active.view(rows)
             mean.copy_(torch.where(keep, mean.lerp(gradient, 1 - BETAS[0]), mean))
             square.copy_(
-                torch.where(keep, square.mul(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1]), square)
+                torch.where(
+                    keep, square.mul(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1]), square
+                )
             )
             step_size = (self.learning_rate / bias_mean).to(parameter.dtype).view(rows)
             root = square.sqrt() / bias_square.sqrt().to(parameter.dtype).view(rows) + EPSILON
@@ -91,9 +93,9 @@ def init_state(config: RunConfig, generator: Generator, device: torch.device) ->
     """Fresh networks and optimisers; `generator` (on the CPU) decides the weights, the same on every device."""
     model = config.model
     experts = ExpertBank(model.experts, model.filters, model.norm, generator).to(device)
-    discriminator = Discriminator(
-        model.discriminator_filters, model.discriminator_hidden, generator
-    ).to(device)
+    discriminator = Discriminator(model.discriminator_filters, model.discriminator_hidden, generator).to(
+        device
+    )
     copies = torch.zeros(model.experts, dtype=torch.bool, device=device)
     if config.identity.start == "shared":
         copies[1:] = True  # only the first expert trains; the others get its weights

@@ -22,7 +22,9 @@ seen = runs.latest()
 with right, st.container(border=True):
     if seen is None:
         st.subheader("No run yet", anchor=False)
-        st.markdown("Train a first one: a few experts, a few minutes, on the digits that came with the installation.")
+        st.markdown(
+            "Train a first one: a few experts, a few minutes, on the digits that came with the installation."
+        )
         if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
             st.switch_page("train.py")
     else:
@@ -54,7 +56,9 @@ if seen and steps:
         html = pictures.cards(seen.run.folder, steps[-1])
 else:
     st.subheader("The ten mechanisms", anchor=False)
-    st.caption("What they do to a digit. The experts see changed digits and unrelated clean ones, never a pair.")
+    st.caption(
+        "What they do to a digit. The experts see changed digits and unrelated clean ones, never a pair."
+    )
     with st.spinner("Reading the digits…"):
         html = pictures.mechanism_cards(PAPER_MECHANISMS)
 st.html(html)

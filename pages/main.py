@@ -6,7 +6,9 @@ import streamlit as st
 
 # The picture is a permutation matrix: one expert for each mechanism. A file, because Streamlit's icons come from the net.
 st.set_page_config(
-    page_title="Independent mechanisms", page_icon=str(Path(__file__).parent / "ui" / "icon.png"), layout="wide"
+    page_title="Independent mechanisms",
+    page_icon=str(Path(__file__).parent / "ui" / "icon.png"),
+    layout="wide",
 )
 st.html("<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem}</style>")
 

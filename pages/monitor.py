@@ -58,7 +58,8 @@ def live(run: Run, ticking: bool) -> None:
         )
     else:
         st.info(
-            "This run ended before its first recorded step. Resume it on the Train page.", icon=":material/info:"
+            "This run ended before its first recorded step. Resume it on the Train page.",
+            icon=":material/info:",
         )
 
 
@@ -82,7 +83,11 @@ def charts(rows: list[StepRecord], recent: list[StepRecord], mechanisms: list[st
             alt="Heat map: share of each mechanism's images won by each expert",
         )
     small = (
-        ("**Wins per expert** · images, since the start", figures.totals(overall), "Bars: images won by each expert"),
+        (
+            "**Wins per expert** · images, since the start",
+            figures.totals(overall),
+            "Bars: images won by each expert",
+        ),
         ("**Restored** · PSNR to the true originals", figures.quality(rows), "Line: PSNR over steps"),
         ("**Losses**", figures.losses(rows), "Lines: both losses over steps"),
     )

@@ -30,7 +30,9 @@ ARGUMENTS = [
 ]
 SECONDS = 1000  # of a browser's time-out, in milliseconds
 
-pytestmark = pytest.mark.skipif(not CHROMIUM and not REQUIRED, reason="no chromium; ICM_REQUIRE_E2E=1 insists")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM and not REQUIRED, reason="no chromium; ICM_REQUIRE_E2E=1 insists"
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,9 @@ def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
     # One thread for each trainer and server here: they share two cores with the browser.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (tmp_path / "server.txt").open("w") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
     address = f"http://localhost:{port}"
     try:
         for _ in range(300):
@@ -132,7 +136,7 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     assert steps_done(page) >= before
     second = page.context.new_page()
     second.goto(page.url)
-    expect(second.get_by_text(f"{run.id}").first).to_be_visible()
+    expect(second.get_by_role("combobox", name="Run")).to_have_value(re.compile(run.id))
     assert steps_done(second) >= before
     second.close()
 
@@ -157,7 +161,9 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     expect(page.get_by_alt_text("restored").first).to_be_visible()
 
 
-@pytest.mark.parametrize(("path", "heading"), [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor")])
+@pytest.mark.parametrize(
+    ("path", "heading"), [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor")]
+)
 def test_a_deep_link_works_on_a_fresh_server(page: Page, server: str, path: str, heading: str) -> None:
     page.goto(f"{server}/{path}")
     expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()

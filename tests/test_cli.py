@@ -61,7 +61,12 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     assert (figures["run"], figures["step"], figures["source"]) == ("first", 12, "builtin")
     assert figures["mechanisms"] == ["right", "left", "contrast"]
     assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
-    assert json.loads(icm("evaluate", "first", "--step", "0", "--images", "4", "--json", root=root).stdout)["step"] == 0
+    assert (
+        json.loads(icm("evaluate", "first", "--step", "0", "--images", "4", "--json", root=root).stdout)[
+            "step"
+        ]
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,11 +74,23 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     [
         (["fly"], 2, "unknown command 'fly'; known: train, resume"),
         (["train", "--preset", "fast"], 2, "unknown preset 'fast'; known: tiny, quick, paper"),
-        (["train", "--preset", "tiny", "--model.norm", "layer"], 2, "invalid choice 'layer' for argument '--model.norm'"),
+        (
+            ["train", "--preset", "tiny", "--model.norm", "layer"],
+            2,
+            "invalid choice 'layer' for argument '--model.norm'",
+        ),
         (["train", "--preset", "tiny", "--sed", "1"], 2, "--sed"),
         (["train", "--preset", "tiny", "--model.experts", "0"], 2, "model.experts is 0; use 1 to 100"),
-        (["train", "--preset", "tiny", "--mechanisms", "rot45"], 2, "unknown mechanism 'rot45'; known: right, left"),
-        (["train", "--preset", "tiny", "--mechanisms", "noise=7"], 2, "strength of 'noise' is 7; use 0.01 to 1"),
+        (
+            ["train", "--preset", "tiny", "--mechanisms", "rot45"],
+            2,
+            "unknown mechanism 'rot45'; known: right, left",
+        ),
+        (
+            ["train", "--preset", "tiny", "--mechanisms", "noise=7"],
+            2,
+            "strength of 'noise' is 7; use 0.01 to 1",
+        ),
         (["train", "--preset", "tiny", "--run-id", "../x"], 2, "'../x' is no run id"),
         (["train", "--preset", "tiny", "--source", "mnist"], 1, "run `python -m icm data mnist`"),
         (["train", "--preset", "tiny", "--device", "cuda"], 1, "device 'cuda' is not available here"),
@@ -145,7 +162,9 @@ def test_a_killed_trainer_is_seen_to_have_crashed(long_run: Run, root: Path) -> 
     assert long_run.is_alive()
 
 
-def test_a_trainer_that_dies_leaves_its_reason_in_the_log(store: RunStore, tiny: RunConfig, root: Path) -> None:
+def test_a_trainer_that_dies_leaves_its_reason_in_the_log(
+    store: RunStore, tiny: RunConfig, root: Path
+) -> None:
     run = launch.create(store, "broken", tiny, root, command="a test")
     (run.folder / "state").mkdir()
     (run.folder / "state" / "step_000001.safetensors").write_bytes(b"torn")

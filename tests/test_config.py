@@ -67,4 +67,8 @@ def test_paper_is_the_papers_setting() -> None:
     paper = PRESETS["paper"]
     assert (paper.model.experts, len(paper.mechanisms), paper.model.filters) == (10, 10, 32)
     assert (paper.training.batch, paper.training.steps, paper.training.learning_rate) == (32, 2000, 1e-3)
-    assert (paper.identity.start, paper.identity.steps, paper.identity.target_error) == ("independent", 500, 0.002)
+    assert (paper.identity.start, paper.identity.steps, paper.identity.target_error) == (
+        "independent",
+        500,
+        0.002,
+    )

@@ -63,7 +63,9 @@ def test_a_damaged_packed_file_is_refused_without_a_download(tmp_path: Path, mon
     for part in ("train", "t10k"):
         for kind in HEADERS:
             (raw / f"{part}-{kind}-ubyte.gz").write_bytes(b"no gzip")
-    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", lambda *a, **k: pytest.fail())
+    monkeypatch.setattr(
+        "torchvision.datasets.mnist.download_and_extract_archive", lambda *a, **k: pytest.fail()
+    )
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz is missing or damaged.*delete"):
         load_digits("mnist", tmp_path)
 

@@ -52,7 +52,9 @@ def test_perfect_experts_are_found_to_be_perfect(root) -> None:
 
     assert result.owner == [0, 1, 2]
     assert result.one_to_one
-    assert result.routing_accuracy == pytest.approx(np.mean([row[m] for m, row in enumerate(result.win_share)]))
+    assert result.routing_accuracy == pytest.approx(
+        np.mean([row[m] for m, row in enumerate(result.win_share)])
+    )
     for owner_psnr, winner_psnr, nothing in zip(result.psnr_owner, result.psnr, result.psnr_nothing):
         assert owner_psnr > 30
         assert owner_psnr >= winner_psnr > nothing
@@ -63,7 +65,9 @@ def test_perfect_experts_are_found_to_be_perfect(root) -> None:
 
 def test_evaluation_prints_the_keys_that_others_read(root) -> None:
     mechanisms = parse(["right=6", "contrast"])
-    result = evaluate(PerfectExperts(mechanisms), Referee(), load_digits("builtin", root).test[:8], mechanisms)
+    result = evaluate(
+        PerfectExperts(mechanisms), Referee(), load_digits("builtin", root).test[:8], mechanisms
+    )
     printed = json.loads(json.dumps(result.to_json()))
     assert list(printed) == [
         "mechanisms", "win_share", "owner", "one_to_one", "routing_accuracy", "psnr", "psnr_owner", "psnr_nothing",
@@ -123,12 +127,17 @@ def test_a_row_sums_the_steps_since_the_row_before() -> None:
 
 
 def test_recent_wins_stop_at_the_row_that_fills_the_view() -> None:
-    rows = [StepRecord(step, 0.0, 10, [[step, 10 - step]], [[None, None]], 0.0, 0.0, 0.0) for step in (1, 2, 3)]
+    rows = [
+        StepRecord(step, 0.0, 10, [[step, 10 - step]], [[None, None]], 0.0, 0.0, 0.0) for step in (1, 2, 3)
+    ]
     assert newest(rows, images=15) == rows[1:]
     assert newest(rows, images=1000) == rows
     assert total_wins(newest(rows, images=15)).tolist() == [[5, 15]]
 
 
 def test_the_mean_psnr_weighs_images_not_rows() -> None:
-    rows = [StepRecord(1, 0.0, images, [[0]], [[None]], psnr, 0.0, 0.0) for images, psnr in ((30, 10.0), (10, 20.0))]
+    rows = [
+        StepRecord(1, 0.0, images, [[0]], [[None]], psnr, 0.0, 0.0)
+        for images, psnr in ((30, 10.0), (10, 20.0))
+    ]
     assert mean_psnr(rows) == 12.5

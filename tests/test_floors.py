@@ -49,7 +49,9 @@ def test_imports_go_down_only(floor: int) -> None:
 
 
 def test_the_package_never_imports_streamlit() -> None:
-    assert not [path.name for path in ICM.glob("*.py") if "streamlit" in path.read_text().replace('"streamlit"', "")]
+    assert not [
+        path.name for path in ICM.glob("*.py") if "streamlit" in path.read_text().replace('"streamlit"', "")
+    ]
 
 
 def test_pages_never_train() -> None:
@@ -68,5 +70,7 @@ def test_pages_never_train() -> None:
 )
 def test_a_fresh_process_imports_nothing_heavy(module: str, absent: set[str]) -> None:
     code = f"import sys, {module}; print(' '.join(sorted({absent!r} & set(sys.modules))))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ICM.parent, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ICM.parent, check=True
+    )
     assert done.stdout.strip() == ""

@@ -19,7 +19,8 @@ def run(store: RunStore, tiny: RunConfig) -> Run:
 
 
 @pytest.mark.parametrize(
-    "run_id", ["../one", "..", "", "One", "a/b", "a\\b", "/etc", "-one", ".one", "a" * 62, "one\n", "a b", "ä"]
+    "run_id",
+    ["../one", "..", "", "One", "a/b", "a\\b", "/etc", "-one", ".one", "a" * 62, "one\n", "a b", "ä"],
 )
 def test_a_run_id_cannot_leave_the_store(store: RunStore, tiny: RunConfig, run_id: str) -> None:
     with pytest.raises(RunIdError):

@@ -37,7 +37,9 @@ def test_expert_adam_is_torchs_adam_for_each_expert_that_was_active() -> None:
     adam = ExpertAdam([stacked], learning_rate=0.01)
     adams = [torch.optim.Adam([parameter], lr=0.01) for parameter in separate]
 
-    for step, active in enumerate([[True, False, True], [True, False, False], [False, False, True], [True] * 3]):
+    for step, active in enumerate(
+        [[True, False, True], [True, False, False], [False, False, True], [True] * 3]
+    ):
         gradient = tensor(3, 2, 5, seed=step + 1)
         adam.step((gradient,), torch.tensor(active))
         for expert in range(3):

@@ -32,7 +32,11 @@ def cards(folder: Path, step: int) -> str:
             _card(
                 KINDS[mechanism.name].symbol,
                 mechanism.name.replace("_", "-"),
-                [("changed", changed[0].numpy()), ("restored", restored[0].numpy()), ("original", truth[0].numpy())],
+                [
+                    ("changed", changed[0].numpy()),
+                    ("restored", restored[0].numpy()),
+                    ("original", truth[0].numpy()),
+                ],
                 winner=int(winner),
             )
             for mechanism, changed, restored, truth, winner in zip(
@@ -46,7 +50,9 @@ def cards(folder: Path, step: int) -> str:
 def mechanism_cards(specs: tuple[str, ...]) -> str:
     """HTML: a card a mechanism, a digit before and after."""
     mechanisms = parse(specs)
-    original, changed = changed_digits(digits(resolve_source("auto", data_root()), data_root()).test, mechanisms)
+    original, changed = changed_digits(
+        digits(resolve_source("auto", data_root()), data_root()).test, mechanisms
+    )
     return _grid(
         [
             _card(
