@@ -322,7 +322,8 @@ def _follow(run: Run, root: Path) -> int:
         signal.signal(number, lambda *_: run.request_stop())
     console = Console()
     show = _show_bar if console.is_terminal else _show_lines
-    last = show(console, run, running.train(run, root))
+    show(console, run, running.train(run, root))
+    last = run.status()
     console.print(f"run {run.id}: {last.phase} at step {last.step} of {last.of}")
     return 0
 
@@ -342,7 +343,7 @@ class OneToOne:
         return f"{experts_with_own(owner)} of {self.mechanisms} one-to-one"
 
 
-def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> "RunProgress":
+def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
@@ -361,10 +362,9 @@ def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> "R
             if bar.tasks[0].description != event.phase and event.phase in ("identity", "competing"):
                 bar.reset(task, total=event.of, completed=event.step, description=event.phase)
             bar.update(task, completed=event.step, speed=event.steps_per_second, count=str(count))
-    return event
 
 
-def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> "RunProgress":
+def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
     count, shown = OneToOne(run.config()), 0.0
     for event in events:
         if event.record:
@@ -378,4 +378,3 @@ def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> 
                 f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}",
                 soft_wrap=True,
             )
-    return event

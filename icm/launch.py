@@ -40,8 +40,8 @@ def start(run: Run, root: Path) -> None:
             raise RunBusy(f"run {run.id} is already being trained")
         with run.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "icm", "resume", run.id]
-                + ["--store", str(run.folder.parent), "--data-root", str(root.resolve())],
+                [sys.executable, "-m", "icm", "resume", run.id, "--store", str(run.folder.parent)]
+                + ["--data-root", str(root.resolve())],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

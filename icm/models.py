@@ -4,6 +4,7 @@ The bank keeps the experts' weights stacked, axes: expert, then the axes of a co
 its own business: on a CPU a plain loop over experts in channels-last memory was the fastest (docs/LOG.md)."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ class ExpertBank(nn.Module):
         self.experts, self.norm = experts, norm
         widths = [1, *[filters] * HIDDEN_LAYERS, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for fan_in, fan_out in zip(widths, widths[1:]):
+        for fan_in, fan_out in pairwise(widths):
             self.weights.append(_fan_in_uniform((experts, fan_out, fan_in, 3, 3), 9 * fan_in, generator))
             self.biases.append(_fan_in_uniform((experts, fan_out), 9 * fan_in, generator))
 
@@ -69,6 +70,8 @@ class ExpertBank(nn.Module):
                 self.scales.append(nn.Parameter(torch.ones(experts, filters)))
                 self.shifts.append(nn.Parameter(torch.zeros(experts, filters)))
         if norm == "batch":
+            self.running_mean: Tensor  # layer expert filter
+            self.running_variance: Tensor
             self.register_buffer("running_mean", torch.zeros(HIDDEN_LAYERS, experts, filters))
             self.register_buffer("running_variance", torch.ones(HIDDEN_LAYERS, experts, filters))
 
@@ -128,15 +131,14 @@ class Discriminator(nn.Module):
     def __init__(self, filters: int, hidden: int, generator: Generator, image_size: int = 32) -> None:
         super().__init__()
         widths = [1, filters, filters, filters, 2 * filters, 2 * filters, 4 * filters, 4 * filters]
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(fan_in, fan_out, 3, padding=1) for fan_in, fan_out in zip(widths, widths[1:])
-        )
+        convolutions = [nn.Conv2d(fan_in, fan_out, 3, padding=1) for fan_in, fan_out in pairwise(widths)]
+        self.convolutions = nn.ModuleList(convolutions)
         self.dense = nn.Linear(widths[-1] * (image_size // 8) ** 2, hidden)
         self.logit = nn.Linear(hidden, 1)
-        for layer in (*self.convolutions, self.dense, self.logit):
+        for layer in (*convolutions, self.dense, self.logit):
             fan_in = layer.weight[0].numel()
             layer.weight = _fan_in_uniform(tuple(layer.weight.shape), fan_in, generator)
-            layer.bias = _fan_in_uniform(tuple(layer.bias.shape), fan_in, generator)
+            layer.bias = _fan_in_uniform((len(layer.weight),), fan_in, generator)
 
     def forward(self, images: Images) -> ImageLogits:
         x = images.contiguous(memory_format=torch.channels_last)

@@ -323,7 +323,7 @@ def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             expected = (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError) as error:
         raise StoreError(f"{path} cannot be read ({error}); delete it to go on from an older one") from error

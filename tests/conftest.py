@@ -1,6 +1,7 @@
 """Shapes and types in icm's signatures are checked while the tests run; no test touches a real store."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data root with the built-in digits and nothing else, parsed once for all tests."""
     folder = tmp_path_factory.mktemp("data")
     previous = os.environ.get("ICM_DATA_ROOT")

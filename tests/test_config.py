@@ -34,7 +34,7 @@ def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -
         "python -m icm train --preset quick --seed 7 --mechanisms right=3 noise "
         "--model.experts 3 --model.norm batch --training.no-losers-are-fake"
     )
-    words = line.split()[4:]
+    words: list[str] = [*line.split()[4:]]
     base = PRESETS[cli._preset_named(words)]
     assert cli._parse(cli.Train, words, default=cli.Train(config=base)).config == changed
 

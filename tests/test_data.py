@@ -64,7 +64,7 @@ def test_a_damaged_packed_file_is_refused_without_a_download(tmp_path: Path, mon
         for kind in HEADERS:
             (raw / f"{part}-{kind}-ubyte.gz").write_bytes(b"no gzip")
     monkeypatch.setattr(
-        "torchvision.datasets.mnist.download_and_extract_archive", lambda *a, **k: pytest.fail()
+        "torchvision.datasets.mnist.download_and_extract_archive", lambda *a, **k: pytest.fail("a download")
     )
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz is missing or damaged.*delete"):
         load_digits("mnist", tmp_path)

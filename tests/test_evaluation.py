@@ -56,6 +56,7 @@ def test_perfect_experts_are_found_to_be_perfect(root) -> None:
         np.mean([row[m] for m, row in enumerate(result.win_share)])
     )
     for owner_psnr, winner_psnr, nothing in zip(result.psnr_owner, result.psnr, result.psnr_nothing):
+        assert owner_psnr is not None
         assert owner_psnr > 30
         assert owner_psnr >= winner_psnr > nothing
     # Inversion's error by hand: the mean over images of -10 log10 mean (1 - 2x)^2.
