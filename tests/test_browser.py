@@ -144,7 +144,7 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     page.goto(f"{server}/train?run={run.id}")
     page.get_by_role("button", name="Stop").click()
     asked = time.monotonic()
-    expect(page.get_by_text("stopped", exact=True).first).to_be_visible(timeout=10 * SECONDS)
+    expect(page.get_by_text("Stopped at step")).to_be_visible(timeout=10 * SECONDS)
     assert run.state() == "stopped"
     assert time.monotonic() - asked < 8  # the page looks every two seconds
     stopped_at = run.status().step
