@@ -21,14 +21,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from icm.config import ConfigError, RunConfig, preset
-from icm.ownership import experts_with_own, owners, win_share
-from icm.records import newest, total_wins
+from icm.records import IMAGES_IN_VIEW, one_to_one_count
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
 
 if TYPE_CHECKING:
     from icm.run import Progress as RunProgress
 
-IMAGES_IN_VIEW = 1000  # the one-to-one count looks at this many of the newest images
 LOG_EVERY = 5.0  # seconds between two lines where there is no terminal
 
 Command = TypeVar("Command")
@@ -339,8 +337,7 @@ class OneToOne:
     def __str__(self) -> str:
         if not self.records:
             return ""
-        owner = owners(win_share(total_wins(newest(list(self.records), IMAGES_IN_VIEW))))
-        return f"{experts_with_own(owner)} of {self.mechanisms} one-to-one"
+        return f"{one_to_one_count(list(self.records))} of {self.mechanisms} one-to-one"
 
 
 def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:

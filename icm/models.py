@@ -1,7 +1,7 @@
-"""The networks: N' experts E_j in one bank, and the discriminator D (figures 2 and 3 of the paper's supplement).
+"""The networks: N' experts E_j in one bank, and the discriminator D (the paper, section 4).
 
 The bank keeps the experts' weights stacked, axes: expert, then the axes of a convolution. How it runs them inside is
-its own business: on a CPU a plain loop over experts in channels-last memory was the fastest (docs/LOG.md)."""
+its own business: a plain loop over experts in channels-last memory (docs/LOG.md)."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -23,7 +23,7 @@ HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
 class _Elu(torch.autograd.Function):
     """ELU from vectorised primitives: exp(min(x, 0)) - 1, raised to x where x is larger.
 
-    torch's own kernel computes the exponential one number at a time on a CPU (docs/LOG.md)."""
+    1.6 times as fast as torch's own kernel on a CPU (docs/LOG.md)."""
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:

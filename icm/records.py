@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from icm.ownership import experts_with_own, owners, win_share
+
 
 @dataclass(frozen=True)
 class StepRecord:
@@ -88,6 +90,9 @@ class Window:
             values[:] = arrays[f"window.{name}"]
 
 
+IMAGES_IN_VIEW = 1000  # counts and shares shown while a run goes on look at this many of the newest images
+
+
 def newest(records: Sequence[StepRecord], images: int) -> list[StepRecord]:
     """The newest records that together hold at least `images` images, or all; oldest first, as they came."""
     first, seen = len(records), 0
@@ -107,3 +112,9 @@ def mean_psnr(records: Sequence[StepRecord]) -> float:
     return float(
         np.average([record.psnr for record in records], weights=[record.images for record in records])
     )
+
+
+def one_to_one_count(records: Sequence[StepRecord]) -> int:
+    """Mechanisms with an expert of their own, over the newest `IMAGES_IN_VIEW` images; 0 before the first record."""
+    recent = newest(records, IMAGES_IN_VIEW)
+    return experts_with_own(owners(win_share(total_wins(recent)))) if recent else 0

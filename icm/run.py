@@ -5,7 +5,7 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from icm import data, training
+from icm.config import RunConfig
 from icm.evaluation import Evaluation, evaluate, networks, psnr
 from icm.mechanisms import parse
 from icm.models import choose_device, weights
@@ -55,91 +56,6 @@ def train(run: Run, root: Path) -> Iterator[Progress]:
         raise
 
 
-def _train(run: Run, root: Path) -> Iterator[Progress]:
-    config = run.config()
-    identity, of = config.identity, config.training.steps
-    run.write_status("preparing", 0, of, "reading the images")
-    yield Progress("preparing", 0, of, 0.0)
-
-    device = choose_device(config.device)
-    _describe_environment(run, device)
-    mechanisms = parse(config.mechanisms)
-    digits = data.load_digits(data.named_source(config.source), root)
-    halves = data.split_halves(digits.train, config.seed)
-
-    def draw(stream: str, step: int) -> data.Batch:
-        generator = data.generator_for(config.seed, stream, step)
-        batch = data.draw_batch(halves, mechanisms, config.training.batch, generator)
-        return data.to_device(batch, device)
-
-    state = training.init_state(config, data.generator_for(config.seed, "weights"), device)
-    window = Window(config.model.experts, len(mechanisms))
-    saved = run.latest_state()
-    if saved is not None:
-        training.load_arrays(state, saved)
-        window.load_arrays(saved)
-    run.truncate_metrics(state.step)
-    pulse = Pulse(run)
-
-    def save_state() -> None:
-        run.save_state(state.step, {**training.to_arrays(state), **window.to_arrays()})
-
-    def stop(phase: Phase, step: int, last: int) -> Progress:
-        save_state()
-        run.clear_stop()
-        run.write_status("stopped", step, last, f"stopped during {phase}")
-        return Progress("stopped", step, last, pulse.speed)
-
-    if not state.competing:
-        copies = training.identity_steps(state, lambda step: draw("identity", step).transformed, identity)
-        for _ in copies:
-            pulse.beat("identity", state.identity_step, identity.steps)
-            yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
-            if run.stop_requested():
-                yield stop("identity", state.identity_step, identity.steps)
-                return
-        training.start_competition(state, identity, data.generator_for(config.seed, "copies"))
-        run.save_snapshot(0, weights(state.experts, state.discriminator))
-        save_state()
-
-    while state.step < of:
-        started = time.perf_counter()
-        batch = draw("batch", state.step)
-        output = training.train_step(state, batch.canonical, batch.transformed)
-        _tally(window, batch, output)
-        window.seconds += time.perf_counter() - started
-
-        record = None
-        if state.step % config.recording.every == 0 or state.step == of:
-            record = window.take(state.step)
-            run.append_metrics(record.to_json())
-        if snapshot_due(state.step, of):
-            run.save_snapshot(state.step, weights(state.experts, state.discriminator))
-        if state.step % config.recording.state_every == 0 or state.step == of:
-            save_state()
-        pulse.beat("competing", state.step, of)
-        yield Progress("competing", state.step, of, pulse.speed, record)
-        if state.step < of and run.stop_requested():
-            yield stop("competing", state.step, of)
-            return
-
-    run.write_status("finished", of, of)
-    yield Progress("finished", of, of, pulse.speed)
-
-
-def _tally(window: Window, batch: data.Batch, output: training.StepOutput) -> None:
-    """Where the truth meets the result, outside the learner."""
-    contest = output.contest
-    winning = contest.answers[contest.winner, torch.arange(len(contest.winner), device=contest.winner.device)]
-    window.add(
-        winner=contest.winner.cpu().numpy(),
-        mechanism=batch.mechanism.cpu().numpy(),
-        logits=contest.logits.cpu().numpy(),
-        psnr=psnr(winning, batch.original).cpu().numpy(),
-        losses=(float(output.expert_loss), float(output.discriminator_loss)),
-    )
-
-
 class Pulse:
     """Writes the heartbeat and measures steps per second over the time since the beat before."""
 
@@ -160,6 +76,127 @@ class Pulse:
         else:
             return
         self.run.write_status(phase, step, of, steps_per_second=self.speed)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A run made ready to be trained from where it is."""
+
+    run: Run
+    config: RunConfig
+    state: training.TrainState
+    window: Window
+    draw: Callable[[str, int], data.Batch]  # stream of random numbers, step
+    pulse: Pulse
+
+    def save_state(self) -> None:
+        arrays = {**training.to_arrays(self.state), **self.window.to_arrays()}
+        self.run.save_state(self.state.step, arrays)
+
+    def save_snapshot(self) -> None:
+        self.run.save_snapshot(self.state.step, weights(self.state.experts, self.state.discriminator))
+
+    def stop(self, phase: Phase, step: int, of: int) -> Progress:
+        """Saves what a resume needs and says so."""
+        self.save_state()
+        self.run.clear_stop()
+        self.run.write_status("stopped", step, of, f"stopped during {phase}")
+        return Progress("stopped", step, of, self.pulse.speed)
+
+
+def _train(run: Run, root: Path) -> Iterator[Progress]:
+    config = run.config()
+    of = config.training.steps
+    run.write_status("preparing", 0, of, "reading the images")
+    yield Progress("preparing", 0, of, 0.0)
+
+    sitting = _prepare(run, config, root)
+    if not sitting.state.competing:
+        yield from _identity(sitting)
+    if sitting.state.competing:
+        yield from _competition(sitting)
+
+
+def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
+    """Images, networks and optimisers, fresh or as the newest state has them; later metric rows are dropped."""
+    device = choose_device(config.device)
+    _describe_environment(run, device)
+    mechanisms = parse(config.mechanisms)
+    digits = data.load_digits(data.named_source(config.source), root)
+    halves = data.split_halves(digits.train, config.seed)
+
+    def draw(stream: str, step: int) -> data.Batch:
+        generator = data.generator_for(config.seed, stream, step)
+        batch = data.draw_batch(halves, mechanisms, config.training.batch, generator)
+        return data.to_device(batch, device)
+
+    state = training.init_state(config, data.generator_for(config.seed, "weights"), device)
+    window = Window(config.model.experts, len(mechanisms))
+    saved = run.latest_state()
+    if saved is not None:
+        training.load_arrays(state, saved)
+        window.load_arrays(saved)
+    run.truncate_metrics(state.step)
+    return Sitting(run, config, state, window, draw, Pulse(run))
+
+
+def _identity(sitting: Sitting) -> Iterator[Progress]:
+    """The identity phase, to the start of the competition or to a stop."""
+    run, state, pulse = sitting.run, sitting.state, sitting.pulse
+    identity, seed = sitting.config.identity, sitting.config.seed
+    for _ in training.identity_steps(
+        state, lambda step: sitting.draw("identity", step).transformed, identity
+    ):
+        pulse.beat("identity", state.identity_step, identity.steps)
+        yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
+        if run.stop_requested():
+            yield sitting.stop("identity", state.identity_step, identity.steps)
+            return
+    training.start_competition(state, identity, data.generator_for(seed, "copies"))
+    sitting.save_snapshot()
+    sitting.save_state()
+
+
+def _competition(sitting: Sitting) -> Iterator[Progress]:
+    """The competition, to its end or to a stop."""
+    run, state, window, pulse = sitting.run, sitting.state, sitting.window, sitting.pulse
+    recording, of = sitting.config.recording, sitting.config.training.steps
+    while state.step < of:
+        started = time.perf_counter()
+        batch = sitting.draw("batch", state.step)
+        output = training.train_step(state, batch.canonical, batch.transformed)
+        _tally(window, batch, output)
+        window.seconds += time.perf_counter() - started
+
+        record = None
+        if state.step % recording.every == 0 or state.step == of:
+            record = window.take(state.step)
+            run.append_metrics(record.to_json())
+        if snapshot_due(state.step, of):
+            sitting.save_snapshot()
+        if state.step % recording.state_every == 0 or state.step == of:
+            sitting.save_state()
+        pulse.beat("competing", state.step, of)
+        yield Progress("competing", state.step, of, pulse.speed, record)
+        if state.step < of and run.stop_requested():
+            yield sitting.stop("competing", state.step, of)
+            return
+
+    run.write_status("finished", of, of)
+    yield Progress("finished", of, of, pulse.speed)
+
+
+def _tally(window: Window, batch: data.Batch, output: training.StepOutput) -> None:
+    """Where the truth meets the result, outside the learner."""
+    contest = output.contest
+    winning = contest.answers[contest.winner, torch.arange(len(contest.winner), device=contest.winner.device)]
+    window.add(
+        winner=contest.winner.cpu().numpy(),
+        mechanism=batch.mechanism.cpu().numpy(),
+        logits=contest.logits.cpu().numpy(),
+        psnr=psnr(winning, batch.original).cpu().numpy(),
+        losses=(float(output.expert_loss), float(output.discriminator_loss)),
+    )
 
 
 def _describe_environment(run: Run, device: torch.device) -> None:

@@ -3,7 +3,7 @@
 Images are float in [0, 1], ink bright on a background of 0, one channel, 32 x 32 unless a test makes them smaller.
 Shapes are checked at test time (tests/conftest.py); at run time the annotations cost nothing."""
 
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 Images = Float[Tensor, "batch 1 height width"]
@@ -23,9 +23,6 @@ Winner = Int[Tensor, " batch"]
 
 MechanismIndex = Int[Tensor, " batch"]
 """Index of the mechanism that made each image. Truth: never an argument of the learner."""
-
-PerExpert = Float[Tensor, " expert"]
-ExpertMask = Bool[Tensor, " expert"]
 
 Pixels = UInt8[Tensor, "_ 1 height width"]
 """A stored set of images, 0 to 255."""

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -267,11 +266,6 @@ class Run:
                 if path == paths[-1]:
                     raise
         return None
-
-    def delete(self) -> None:
-        """Removes the folder; RunBusy while a trainer has it."""
-        with self.locked():
-            shutil.rmtree(self.folder)
 
 
 def _created(folder: Path) -> float:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
+from icm.records import one_to_one_count
 from pages.ui import runs
 
 left, right = st.columns([3, 2], gap="large")
@@ -33,7 +34,7 @@ with right, st.container(border=True):
             st.subheader(runs.title(seen), anchor=False)
             runs.state_badge(seen.state)
         runs.progress(seen)
-        count = runs.one_to_one(rows)
+        count = one_to_one_count(rows)
         st.markdown(f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own.")
         with st.container(horizontal=True):
             label = "Watch it learn" if seen.live else "Look at this run"

@@ -4,7 +4,7 @@ import streamlit as st
 
 from icm import figures
 from icm.ownership import owners, win_share
-from icm.records import StepRecord, mean_psnr, newest, total_wins
+from icm.records import IMAGES_IN_VIEW, StepRecord, mean_psnr, newest, one_to_one_count, total_wins
 from icm.store import Run, StoreError
 from pages.ui import runs
 
@@ -35,10 +35,10 @@ def live(run: Run, ticking: bool) -> None:
         st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
     runs.progress(seen)
-    recent = newest(rows, runs.IMAGES_IN_VIEW)
+    recent = newest(rows, IMAGES_IN_VIEW)
     mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
     values = {
-        "One-to-one": f"{runs.one_to_one(rows)} of {len(mechanisms)}",
+        "One-to-one": f"{one_to_one_count(rows)} of {len(mechanisms)}",
         "Restored": f"{mean_psnr(recent):.1f} dB" if recent else "–",
         "Speed": f"{seen.status.steps_per_second:.1f} steps/s" if seen.live else "–",
         "Time left": runs.time_left(seen),
@@ -69,7 +69,7 @@ def charts(rows: list[StepRecord], recent: list[StepRecord], mechanisms: list[st
     with wide, st.container(border=True):
         st.markdown("**The race** · share of the images that each expert wins")
         st.echarts_chart(
-            figures.race(rows, window=runs.IMAGES_IN_VIEW // 2),
+            figures.race(rows, window=IMAGES_IN_VIEW // 2),
             height=CHART_HEIGHT,
             key="race",
             alt="Lines: share of images won by each expert, over steps",

@@ -7,12 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from icm.config import RunConfig
-from icm.ownership import experts_with_own, owners, win_share
-from icm.records import StepRecord, newest, total_wins
+from icm.records import StepRecord
 from icm.store import Run, RunState, RunStore, Status, StoreError, store_root
 
-IMAGES_IN_VIEW = 1000  # counts and shares look at this many of the newest images
-HIDDEN = {"stalled": "no sign of life for 10 seconds; it may go on by itself"}
+STATE_HELP = {"stalled": "no sign of life for 10 seconds; it may go on by itself"}
 
 # word -> colour and symbol: a state is told by both and by its word.
 STATES: dict[RunState, tuple[str, str]] = {
@@ -73,11 +71,6 @@ def _records(folder: Path, written_ns: int, size: int) -> list[StepRecord]:
     return [StepRecord.from_json(row) for row in Run(folder).metrics()]
 
 
-def one_to_one(rows: list[StepRecord]) -> int:
-    """Mechanisms with an expert of their own, over the newest images."""
-    return experts_with_own(owners(win_share(total_wins(newest(rows, IMAGES_IN_VIEW))))) if rows else 0
-
-
 def title(seen: Glance) -> str:
     source = {"mnist": "MNIST", "builtin": "built-in digits"}.get(seen.config.source, seen.config.source)
     return f"{seen.config.preset} · seed {seen.config.seed} · {source}"
@@ -89,7 +82,7 @@ def when(run: Run) -> str:
 
 def state_badge(state: RunState) -> None:
     colour, icon = STATES[state]
-    st.badge(state, icon=icon, color=colour, help=HIDDEN.get(state))  # pyright: ignore[reportArgumentType]
+    st.badge(state, icon=icon, color=colour, help=STATE_HELP.get(state))  # pyright: ignore[reportArgumentType]
 
 
 def pick() -> Run | None:
