@@ -1,15 +1,20 @@
 """Starts the laboratory: `streamlit run app.py`. The pages are in pages/, what they show is computed in icm/."""
 
 import streamlit as st
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"permissions-policy", b"geolocation=(), microphone=()"),
-]
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "geolocation=(), microphone=()",
+}
+
+# Opened at /train, Streamlit's front end asks for /train/_stcore/health before it tries /, and logs the two 404s as errors.
+# The folder of the address is where the app is, behind a proxy with a prefix too: no page here lies deeper.
+BASE = b'<head><script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 
 
 class ResponseHeaders:
@@ -21,10 +26,35 @@ class ResponseHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
 
-app = st.App("pages/main.py", middleware=[Middleware(ResponseHeaders)])
+class PageBase:
+    """Puts BASE into every page that a browser opens."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or "text/html" not in MutableHeaders(scope=scope).get("accept", ""):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_base(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                # Streamlit's page has its own length; chunks need none.
+                if headers.get("content-type", "").startswith("text/html"):
+                    del headers["content-length"]
+            elif message["type"] == "http.response.body":
+                message["body"] = message.get("body", b"").replace(b"<head>", BASE, 1)
+            await send(message)
+
+        plain = {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
+        await self.app(plain, receive, send_with_base)
+
+
+app = st.App("pages/main.py", middleware=[Middleware(ResponseHeaders), Middleware(PageBase)])
