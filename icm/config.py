@@ -80,8 +80,10 @@ class IdentityConfig:
     """independent trains every expert by itself; shared trains one and gives the others perturbed copies."""
     steps: int = 500
     """Steps after which the race begins even if the error is still above the target."""
+    batch: int = 8
+    """Transformed images a step; copying is easy, and every expert that still learns it answers all of them."""
     target_error: float = 0.002
-    """Mean squared error on transformed images at which an expert counts as a copyist and stops."""
+    """Mean squared error on transformed images, averaged over some ten steps, at which an expert stops."""
     perturbation: float = 0.05
     """Relative standard deviation of the noise on each weight of a shared start."""
 
@@ -91,6 +93,7 @@ class IdentityConfig:
             f"identity.start is {self.start!r}; use independent or shared",
         )
         _require(self.steps >= 0, f"identity.steps is {self.steps}; use 0 or more")
+        _require(1 <= self.batch <= 4096, f"identity.batch is {self.batch}; use 1 to 4096")
         _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
         _require(0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1")
 
@@ -143,6 +146,8 @@ class RunConfig:
     """Digits to learn from; auto takes MNIST where the data root has it, else the 5,000 built-in digits."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU when there is one."""
+    arithmetic: Literal["exact", "fast"] = "fast"
+    """exact is float32 and gives the same bits each time; fast allows TensorFloat-32 on a GPU, and bfloat16 on a CPU that is timed to be quicker with it."""
     mechanisms: tuple[str, ...] = PAPER_MECHANISMS
     """Transformations to invert, each a name or name=strength, such as noise=0.1."""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -159,6 +164,9 @@ class RunConfig:
         _require(
             self.device in ("auto", "cpu", "cuda", "mps"),
             f"device is {self.device!r}; use auto, cpu, cuda or mps",
+        )
+        _require(
+            self.arithmetic in ("exact", "fast"), f"arithmetic is {self.arithmetic!r}; use exact or fast"
         )
         _require(len(self.mechanisms) >= 1, "mechanisms is empty; name at least one")
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 from icm.mechanisms import Mechanism, apply_each
 from icm.shapes import Images, MechanismIndex, Pixels
 
+CPU = torch.device("cpu")
 SIZE = 32  # pixels, height and width
 BUILTIN_HELD_OUT = 1000  # of the 5,000 built-in digits
 Source = Literal["mnist", "builtin"]
@@ -67,12 +68,12 @@ def data_root(given: Path | None = None) -> Path:
     return Path(os.environ.get("ICM_DATA_ROOT") or Path(__file__).parents[1] / "data")
 
 
-def generator_for(seed: int, stream: str, step: int = 0) -> Generator:
-    """A generator of its own for (seed, stream, step), on the CPU.
+def generator_for(seed: int, stream: str, step: int = 0, device: torch.device = CPU) -> Generator:
+    """A generator of its own for (seed, stream, step); what it gives differs between kinds of device.
 
-    torch keeps only the low 32 bits of a seed there, so the three are mixed first (numpy's SeedSequence)."""
+    torch keeps only the low 32 bits of a seed on a CPU, so the three are mixed first (numpy's SeedSequence)."""
     (mixed,) = np.random.SeedSequence([seed, STREAMS[stream], step]).generate_state(1)
-    return Generator().manual_seed(int(mixed))
+    return Generator(device).manual_seed(int(mixed))
 
 
 def has_mnist(root: Path) -> bool:
@@ -185,38 +186,28 @@ def download(name: str, root: Path) -> None:
         ) from error
 
 
-def split_halves(train: Pixels, seed: int) -> Halves:
-    """Two disjoint halves: one only ever shown canonical, the other only ever transformed."""
+def split_halves(train: Pixels, seed: int, device: torch.device = CPU) -> Halves:
+    """Two disjoint halves, moved to `device`: one only ever shown canonical, the other only ever transformed."""
     order = torch.randperm(len(train), generator=generator_for(seed, "halves"))
     middle = len(train) // 2
-    return Halves(canonical=train[order[:middle]], transformed=train[order[middle:]])
+    return Halves(canonical=train[order[:middle]].to(device), transformed=train[order[middle:]].to(device))
 
 
 def draw_batch(halves: Halves, mechanisms: Sequence[Mechanism], size: int, generator: Generator) -> Batch:
-    """`size` canonical images and `size` others, each changed by a mechanism drawn at random."""
+    """`size` canonical images and `size` others, each changed by a mechanism drawn at random.
+
+    Images and generator are on one device, and so is the batch."""
     canonical = _draw(halves.canonical, size, generator)
     original = _draw(halves.transformed, size, generator)
-    mechanism = torch.randint(len(mechanisms), (size,), generator=generator)
+    mechanism = torch.randint(len(mechanisms), (size,), generator=generator, device=original.device)
     transformed = apply_each(original, mechanism, mechanisms, generator)
     return Batch(canonical=canonical, transformed=transformed, original=original, mechanism=mechanism)
 
 
 def _draw(pixels: Pixels, size: int, generator: Generator) -> Images:
-    return as_images(pixels[torch.randint(len(pixels), (size,), generator=generator)])
+    return as_images(pixels[torch.randint(len(pixels), (size,), generator=generator, device=pixels.device)])
 
 
 def as_images(pixels: Pixels) -> Images:
     """0 to 255 becomes [0, 1]."""
     return pixels.float() / 255
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The same batch on another device; on the CPU the very same object."""
-    if device.type == "cpu":
-        return batch
-    return Batch(
-        canonical=batch.canonical.to(device),
-        transformed=batch.transformed.to(device),
-        original=batch.original.to(device),
-        mechanism=batch.mechanism.to(device),
-    )

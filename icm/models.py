@@ -1,10 +1,16 @@
 """The networks: N' experts E_j in one bank, and the discriminator D (the paper, section 4).
 
-The bank keeps the experts' weights stacked, axes: expert, then the axes of a convolution. How it runs them inside is
-its own business: a plain loop over experts in channels-last memory (docs/LOG.md)."""
+The bank keeps the experts' weights stacked, axes: expert, then the axes of a convolution. How it runs them is said by an
+`Engine`, chosen once by `choose_engine`: on a CPU one expert after the other in channels-last memory, on a GPU all
+at once as grouped convolutions (docs/LOG.md). The answers are the same."""
 
+import math
+import os
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,16 +24,20 @@ from icm.shapes import Answers, ImageLogits, Images, Winner
 GROUPS = 4  # of `norm: group`
 BATCH_NORM_MOMENTUM = 0.1
 HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
+PIECE = (
+    96  # images that a CPU takes through the discriminator at once; more fall out of its cache (docs/LOG.md)
+)
+LOG2_E = 1 / math.log(2)
 
 
 class _Elu(torch.autograd.Function):
-    """ELU from vectorised primitives: exp(min(x, 0)) - 1, raised to x where x is larger.
+    """ELU from vectorised primitives: 2^(min(x, 0) / ln 2) - 1, raised to x where x is larger.
 
-    1.6 times as fast as torch's own kernel on a CPU (docs/LOG.md)."""
+    On a CPU 2^x takes half the time of e^x, and the whole 0.55 of torch's own ELU (docs/LOG.md)."""
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        y = torch.clamp(x, max=0).exp_().sub_(1)
+        y = torch.mul(x, LOG2_E).clamp_(max=0).exp2_().sub_(1)
         return torch.maximum(y, x, out=y)
 
     @staticmethod
@@ -43,7 +53,72 @@ class _Elu(torch.autograd.Function):
 
 def elu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """x where positive, exp(x) - 1 elsewhere; differentiable once."""
+    if x.device.type != "cpu":
+        return functional.elu(x)
     return _Elu.apply(x)  # pyright: ignore[reportReturnType]
+
+
+def first_convolution(
+    images: Images, weight: Float[Tensor, "filter 1 3 3"], bias: Float[Tensor, " filter"]
+) -> Float[Tensor, "batch filter height width"]:
+    """A 3x3 convolution of images of one channel, as a matrix product whose result lies channels-last.
+
+    torch's own leaves the result in the default memory format, in which every layer after it is slower (docs/LOG.md)."""
+    surroundings = functional.unfold(images, 3, padding=1).transpose(1, 2).reshape(-1, 9)
+    rows = torch.addmm(bias, surroundings, weight.flatten(1).t())
+    return rows.view(len(images), *images.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the networks are computed; which numbers they compute is the same but for rounding."""
+
+    experts: Literal["loop", "stacked"] = "loop"
+    """One expert after the other, or all at once in grouped convolutions."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the convolutions; weights, losses and optimisers are float32."""
+    deterministic: bool = True
+    """Whether the same step gives the same numbers to the last bit."""
+
+
+PLAIN = Engine()
+
+
+def choose_engine(device: torch.device, arithmetic: str) -> Engine:
+    """What is fastest on this device within `arithmetic`, exact or fast (docs/LOG.md)."""
+    fast = arithmetic == "fast"
+    if device.type == "cpu":
+        dtype = "bfloat16" if fast and _bfloat16_is_faster() else "float32"
+        return Engine(experts="loop", dtype=dtype)
+    return Engine(experts="stacked", deterministic=not fast)
+
+
+def set_arithmetic(engine: Engine, device: torch.device) -> None:
+    """Tells torch, for the whole process, what the engine allows on a GPU."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
+        torch.use_deterministic_algorithms(engine.deterministic)
+        torch.backends.cudnn.benchmark = not engine.deterministic
+        precision = "ieee" if engine.deterministic else "tf32"
+        torch.backends.cudnn.conv.fp32_precision = precision
+        torch.backends.cuda.matmul.fp32_precision = precision
+
+
+def _bfloat16_is_faster() -> bool:
+    """Whether this CPU convolves in bfloat16 in under 0.8 of the time of float32, timed."""
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        images = torch.ones(8, 32, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        weight = torch.ones(32, 32, 3, 3, dtype=dtype)
+        times = []
+        for _ in range(6):
+            started = time.perf_counter()
+            functional.conv2d(images, weight, padding=1)
+            times.append(time.perf_counter() - started)
+        seconds[dtype] = min(times)
+    return seconds[torch.bfloat16] < 0.8 * seconds[torch.float32]
 
 
 def _fan_in_uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -> nn.Parameter:
@@ -52,12 +127,19 @@ def _fan_in_uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
 
 
+def _precision(device: torch.device, engine: Engine) -> torch.autocast:
+    """Entered for each forward pass: a region open across an optimiser's step would keep stale weights."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=engine.dtype == "bfloat16")
+
+
 class ExpertBank(nn.Module):
     """N' experts, images to images: four 3x3 convolutions with ELU, one more to a single channel, a sigmoid."""
 
-    def __init__(self, experts: int, filters: int, norm: str, generator: Generator) -> None:
+    def __init__(
+        self, experts: int, filters: int, norm: str, generator: Generator, engine: Engine = PLAIN
+    ) -> None:
         super().__init__()
-        self.experts, self.norm = experts, norm
+        self.experts, self.norm, self.engine = experts, norm, engine
         widths = [1, *[filters] * HIDDEN_LAYERS, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(widths):
@@ -77,15 +159,25 @@ class ExpertBank(nn.Module):
 
     @property
     def mixes_images(self) -> bool:
-        """Whether an answer depends on the other images of the batch; then winners cannot be re-run alone."""
+        """Whether an answer depends on the other images of the batch."""
         return self.norm == "batch"
+
+    @property
+    def winners_alone(self) -> bool:
+        """Whether each winner is run again alone to learn; else all answers keep their gradient."""
+        return self.engine.experts == "loop" and not self.mixes_images
 
     def forward(self, images: Images, experts: list[int] | None = None) -> Answers:
         """The answers of the named experts, all by default, to every image."""
+        chosen = list(range(self.experts)) if experts is None else experts
+        if self.engine.experts == "stacked":
+            every = experts is None
+            flat = [(layer if every else layer[chosen]).flatten(0, 1) for layer in self.parameters()]
+            return self._answers(chosen, flat, images)
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
-        chosen = range(self.experts) if experts is None else experts
-        images = images.contiguous(memory_format=torch.channels_last)
-        return torch.stack([self._answer(expert, stacked, images) for expert in chosen])
+        return torch.cat(
+            [self._answers([each], [layer[each] for layer in stacked], images) for each in chosen]
+        )
 
     def answer_as_winner(self, images: Images, winner: Winner) -> Images:
         """Each image through the expert that won it, and through no other; not for a bank that mixes images."""
@@ -94,42 +186,57 @@ class ExpertBank(nn.Module):
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
         order = winner.argsort(stable=True)
         won = torch.bincount(winner, minlength=self.experts).tolist()
-        parts = images[order].split(won)
-        answers = [self._answer(expert, stacked, part) for expert, part in enumerate(parts) if len(part)]
+        answers = [
+            self._answers([each], [layer[each] for layer in stacked], part)[0]
+            for each, part in enumerate(images[order].split(won))
+            if len(part)
+        ]
         return torch.cat(answers)[order.argsort()]
 
-    def _answer(self, expert: int, stacked: list[tuple[Tensor, ...]], images: Images) -> Images:
-        layers = HIDDEN_LAYERS + 1
-        weights, biases = stacked[:layers], stacked[layers : 2 * layers]
-        scales, shifts = stacked[2 * layers : 3 * layers - 1], stacked[3 * layers - 1 :]
+    def _answers(self, experts: list[int], parameters: list[Tensor], images: Images) -> Answers:
+        """The answers of these experts, whose parameters are flattened: expert and filter are one axis."""
+        layers, groups = HIDDEN_LAYERS + 1, len(experts)
+        weights, biases = parameters[:layers], parameters[layers : 2 * layers]
+        scales, shifts = parameters[2 * layers : 3 * layers - 1], parameters[3 * layers - 1 :]
 
-        x = images.contiguous(memory_format=torch.channels_last)
-        for layer in range(HIDDEN_LAYERS):
-            x = functional.conv2d(x, weights[layer][expert], biases[layer][expert], padding=1)
-            if self.norm != "none":
-                x = self._normalise(x, layer, expert, scales[layer][expert], shifts[layer][expert])
-            x = elu(x)
-        return functional.conv2d(x, weights[-1][expert], biases[-1][expert], padding=1).sigmoid()
+        with _precision(images.device, self.engine):
+            x = images
+            for layer in range(HIDDEN_LAYERS):
+                if layer == 0:
+                    x = first_convolution(x, weights[0], biases[0])
+                else:
+                    x = functional.conv2d(x, weights[layer], biases[layer], padding=1, groups=groups)
+                if self.norm != "none":
+                    x = self._normalise(x, layer, experts, scales[layer], shifts[layer])
+                x = elu(x)
+            x = functional.conv2d(x, weights[-1], biases[-1], padding=1, groups=groups)
+        return x.to(images.dtype).sigmoid().transpose(0, 1).unsqueeze(2)
 
-    def _normalise(self, x: Tensor, layer: int, expert: int, scale: Tensor, shift: Tensor) -> Tensor:
+    def _normalise(self, x: Tensor, layer: int, experts: list[int], scale: Tensor, shift: Tensor) -> Tensor:
         if self.norm == "group":
-            return functional.group_norm(x, GROUPS, scale, shift)
-        return functional.batch_norm(
-            x,
-            self.running_mean[layer, expert],
-            self.running_variance[layer, expert],
-            scale,
-            shift,
-            training=self.training,
-            momentum=BATCH_NORM_MOMENTUM,
+            return functional.group_norm(x, GROUPS * len(experts), scale, shift)
+        mean, variance = self.running_mean[layer], self.running_variance[layer]
+        means, variances = mean[experts].flatten(), variance[experts].flatten()
+        x = functional.batch_norm(
+            x, means, variances, scale, shift, training=self.training, momentum=BATCH_NORM_MOMENTUM
         )
+        mean[experts], variance[experts] = means.view(len(experts), -1), variances.view(len(experts), -1)
+        return x
 
 
 class Discriminator(nn.Module):
     """One logit an image: convolutions with ELU at three resolutions, average pooling between, two dense layers."""
 
-    def __init__(self, filters: int, hidden: int, generator: Generator, image_size: int = 32) -> None:
+    def __init__(
+        self,
+        filters: int,
+        hidden: int,
+        generator: Generator,
+        image_size: int = 32,
+        engine: Engine = PLAIN,
+    ) -> None:
         super().__init__()
+        self.engine = engine
         widths = [1, filters, filters, filters, 2 * filters, 2 * filters, 4 * filters, 4 * filters]
         convolutions = [nn.Conv2d(fan_in, fan_out, 3, padding=1) for fan_in, fan_out in pairwise(widths)]
         self.convolutions = nn.ModuleList(convolutions)
@@ -139,14 +246,23 @@ class Discriminator(nn.Module):
             fan_in = layer.weight[0].numel()
             layer.weight = _fan_in_uniform(tuple(layer.weight.shape), fan_in, generator)
             layer.bias = _fan_in_uniform((len(layer.weight),), fan_in, generator)
+        self.to(memory_format=torch.channels_last)  # as their gradients lie
 
     def forward(self, images: Images) -> ImageLogits:
-        x = images.contiguous(memory_format=torch.channels_last)
-        for index, convolution in enumerate(self.convolutions):
-            x = elu(convolution(x))
-            if index in (2, 4, 6):
-                x = functional.avg_pool2d(x, 2)
-        return self.logit(elu(self.dense(x.flatten(1)))).squeeze(1)
+        piece = PIECE if images.device.type == "cpu" else len(images)
+        return torch.cat([self._logits(part) for part in images.split(piece)])
+
+    def _logits(self, images: Images) -> ImageLogits:
+        with _precision(images.device, self.engine):
+            x = images
+            for index, convolution in enumerate(self.convolutions):
+                x = elu(
+                    convolution(x) if index else first_convolution(x, convolution.weight, convolution.bias)
+                )
+                if index in (2, 4, 6):
+                    x = functional.avg_pool2d(x, 2)
+            x = elu(self.dense(x.flatten(1)))
+        return self.logit(x.to(images.dtype)).squeeze(1)
 
 
 def weights(experts: ExpertBank, discriminator: Discriminator) -> dict[str, np.ndarray]:

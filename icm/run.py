@@ -6,18 +6,21 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from icm import data, training
 from icm.config import RunConfig
 from icm.evaluation import Evaluation, evaluate, networks, psnr
 from icm.mechanisms import parse
-from icm.models import choose_device, weights
+from icm.models import Engine, choose_device, choose_engine, set_arithmetic, weights
 from icm.records import StepRecord, Window
+from icm.shapes import Logits, MechanismIndex, Winner
 from icm.store import Phase, Run
 
 HEARTBEAT = 0.5  # seconds between two writes of status.json
@@ -79,6 +82,18 @@ class Pulse:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a row needs of one step, where the truth meets the result, outside the learner."""
+
+    winner: Winner
+    mechanism: MechanismIndex
+    logits: Logits
+    psnr: Float[Tensor, " batch"]
+    expert_loss: Float[Tensor, ""]
+    discriminator_loss: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
 class Sitting:
     """A run made ready to be trained from where it is."""
 
@@ -86,10 +101,24 @@ class Sitting:
     config: RunConfig
     state: training.TrainState
     window: Window
-    draw: Callable[[str, int], data.Batch]  # stream of random numbers, step
+    draw: Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
     pulse: Pulse
+    uncounted: list[Outcome]  # still on the device: reading it at every step would make the device wait
+
+    def count(self) -> None:
+        """Puts what the last steps did into the window."""
+        for outcome in self.uncounted:
+            self.window.add(
+                winner=outcome.winner.cpu().numpy(),
+                mechanism=outcome.mechanism.cpu().numpy(),
+                logits=outcome.logits.cpu().numpy(),
+                psnr=outcome.psnr.cpu().numpy(),
+                losses=(float(outcome.expert_loss), float(outcome.discriminator_loss)),
+            )
+        self.uncounted.clear()
 
     def save_state(self) -> None:
+        self.count()
         arrays = {**training.to_arrays(self.state), **self.window.to_arrays()}
         self.run.save_state(self.state.step, arrays)
 
@@ -120,24 +149,23 @@ def _train(run: Run, root: Path) -> Iterator[Progress]:
 def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
     """Images, networks and optimisers, fresh or as the newest state has them; later metric rows are dropped."""
     device = choose_device(config.device)
-    _describe_environment(run, device)
+    engine = _settle_environment(run, device, config.arithmetic)
     mechanisms = parse(config.mechanisms)
     digits = data.load_digits(data.named_source(config.source), root)
-    halves = data.split_halves(digits.train, config.seed)
+    halves = data.split_halves(digits.train, config.seed, device)
 
-    def draw(stream: str, step: int) -> data.Batch:
-        generator = data.generator_for(config.seed, stream, step)
-        batch = data.draw_batch(halves, mechanisms, config.training.batch, generator)
-        return data.to_device(batch, device)
+    def draw(stream: str, step: int, size: int) -> data.Batch:
+        generator = data.generator_for(config.seed, stream, step, device)
+        return data.draw_batch(halves, mechanisms, size, generator)
 
-    state = training.init_state(config, data.generator_for(config.seed, "weights"), device)
+    state = training.init_state(config, data.generator_for(config.seed, "weights"), device, engine)
     window = Window(config.model.experts, len(mechanisms))
     saved = run.latest_state()
     if saved is not None:
         training.load_arrays(state, saved)
         window.load_arrays(saved)
     run.truncate_metrics(state.step)
-    return Sitting(run, config, state, window, draw, Pulse(run))
+    return Sitting(run, config, state, window, draw, Pulse(run), uncounted=[])
 
 
 def _identity(sitting: Sitting) -> Iterator[Progress]:
@@ -145,7 +173,7 @@ def _identity(sitting: Sitting) -> Iterator[Progress]:
     run, state, pulse = sitting.run, sitting.state, sitting.pulse
     identity, seed = sitting.config.identity, sitting.config.seed
     for _ in training.identity_steps(
-        state, lambda step: sitting.draw("identity", step).transformed, identity
+        state, lambda step: sitting.draw("identity", step, identity.batch).transformed, identity
     ):
         pulse.beat("identity", state.identity_step, identity.steps)
         yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
@@ -163,13 +191,16 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
     recording, of = sitting.config.recording, sitting.config.training.steps
     while state.step < of:
         started = time.perf_counter()
-        batch = sitting.draw("batch", state.step)
+        batch = sitting.draw("batch", state.step, sitting.config.training.batch)
         output = training.train_step(state, batch.canonical, batch.transformed)
-        _tally(window, batch, output)
+        sitting.uncounted.append(_outcome(batch, output))
+        row_due = state.step % recording.every == 0 or state.step == of
+        if row_due:
+            sitting.count()
         window.seconds += time.perf_counter() - started
 
         record = None
-        if state.step % recording.every == 0 or state.step == of:
+        if row_due:
             record = window.take(state.step)
             run.append_metrics(record.to_json())
         if snapshot_due(state.step, of):
@@ -186,24 +217,29 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
     yield Progress("finished", of, of, pulse.speed)
 
 
-def _tally(window: Window, batch: data.Batch, output: training.StepOutput) -> None:
-    """Where the truth meets the result, outside the learner."""
+def _outcome(batch: data.Batch, output: training.StepOutput) -> Outcome:
     contest = output.contest
     winning = contest.answers[contest.winner, torch.arange(len(contest.winner), device=contest.winner.device)]
-    window.add(
-        winner=contest.winner.cpu().numpy(),
-        mechanism=batch.mechanism.cpu().numpy(),
-        logits=contest.logits.cpu().numpy(),
-        psnr=psnr(winning, batch.original).cpu().numpy(),
-        losses=(float(output.expert_loss), float(output.discriminator_loss)),
+    return Outcome(
+        winner=contest.winner,
+        mechanism=batch.mechanism,
+        logits=contest.logits,
+        psnr=psnr(winning, batch.original),
+        expert_loss=output.expert_loss,
+        discriminator_loss=output.discriminator_loss,
     )
 
 
-def _describe_environment(run: Run, device: torch.device) -> None:
-    """Adds what this sitting computes with; the thread count decides the rounding, so a resume takes the first one's."""
+def _settle_environment(run: Run, device: torch.device, arithmetic: str) -> Engine:
+    """Writes down what this sitting computes with. Engine and thread count decide the rounding: a resume takes the first ones."""
     environment = run.environment()
     threads = environment.setdefault("threads", torch.get_num_threads())
     torch.set_num_threads(threads)
+    chosen = asdict(choose_engine(device, arithmetic))
+    if environment.get("device") != str(device):
+        environment["engine"] = chosen
+    engine = Engine(**environment.setdefault("engine", chosen))
+    set_arithmetic(engine, device)
     environment.update(
         device=str(device),
         card=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
@@ -212,6 +248,7 @@ def _describe_environment(run: Run, device: torch.device) -> None:
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     )
     run.write_environment(environment)
+    return engine
 
 
 def evaluate_run(

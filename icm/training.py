@@ -3,6 +3,7 @@
 It sees two piles of images, canonical and transformed, and nothing else: no mechanism, no original, no pairs.
 What changes lives in `TrainState`; a function that changes it takes it first. Axes: expert, batch, channel, height, width."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from icm.competition import (
     winners_loss,
 )
 from icm.config import IdentityConfig, RunConfig
-from icm.models import Discriminator, ExpertBank, load_weights, weights
+from icm.models import PLAIN, Discriminator, Engine, ExpertBank, load_weights, weights
 from icm.shapes import Images
 
 BETAS = (0.9, 0.999)
@@ -45,8 +46,9 @@ class ExpertAdam:
     @torch.no_grad()
     def step(self, gradients: tuple[Tensor, ...], active: Bool[Tensor, " expert"]) -> None:
         self.clock += active
-        clock = self.clock.clamp(min=1).double()
-        bias_mean, bias_square = 1 - BETAS[0] ** clock, 1 - BETAS[1] ** clock
+        # 1 - beta^clock, without the rounding of a power close to one.
+        clock = self.clock.clamp(min=1).to(self.parameters[0].dtype)
+        bias_mean, bias_square = (-torch.expm1(clock * math.log(beta)) for beta in BETAS)
         for parameter, gradient, mean, square in zip(self.parameters, gradients, self.mean, self.square):
             rows = (-1, *[1] * (parameter.dim() - 1))
             keep = active.view(rows)
@@ -71,6 +73,7 @@ class TrainState:
     discriminator_adam: torch.optim.Adam
     losers_are_fake: bool
     copies: Bool[Tensor, " expert"]  # experts whose identity initialisation is over
+    copy_error: Float[Tensor, " expert"]  # running mean of their squared error, from 1 downwards
     identity_step: int = 0
     competing: bool = False
     step: int = 0  # of the competition
@@ -89,13 +92,15 @@ class StepOutput:
     discriminator_loss: Float[Tensor, ""]
 
 
-def init_state(config: RunConfig, generator: Generator, device: torch.device) -> TrainState:
+def init_state(
+    config: RunConfig, generator: Generator, device: torch.device, engine: Engine = PLAIN
+) -> TrainState:
     """Fresh networks and optimisers; `generator` (on the CPU) decides the weights, the same on every device."""
     model = config.model
-    experts = ExpertBank(model.experts, model.filters, model.norm, generator).to(device)
-    discriminator = Discriminator(model.discriminator_filters, model.discriminator_hidden, generator).to(
-        device
-    )
+    experts = ExpertBank(model.experts, model.filters, model.norm, generator, engine=engine).to(device)
+    discriminator = Discriminator(
+        model.discriminator_filters, model.discriminator_hidden, generator, engine=engine
+    ).to(device)
     copies = torch.zeros(model.experts, dtype=torch.bool, device=device)
     if config.identity.start == "shared":
         copies[1:] = True  # only the first expert trains; the others get its weights
@@ -108,19 +113,22 @@ def init_state(config: RunConfig, generator: Generator, device: torch.device) ->
         ),
         losers_are_fake=config.training.losers_are_fake,
         copies=copies,
+        copy_error=torch.ones(model.experts, device=device),
     )
 
 
 def identity_step(state: TrainState, transformed: Images, target_error: float) -> Float[Tensor, " active"]:
     """Changes `state`: every expert that is not yet a copyist takes one step towards copying its input.
 
-    Returns the mean squared error of those experts before the step; one under `target_error` is done and not moved."""
+    Returns the mean squared error of those experts before the step. One whose running mean is under `target_error` is
+    done and not moved: the mean, because one lucky batch of images without noise is copied easily."""
     active = (~state.copies).nonzero().flatten().tolist()
     answers = state.experts(transformed, experts=active)
     errors = (answers - transformed).square().mean(dim=(1, 2, 3, 4))
 
     gradients = torch.autograd.grad(errors.sum(), state.expert_adam.parameters)
-    state.copies[active] = errors.detach() < target_error
+    state.copy_error[active] = state.copy_error[active].lerp(errors.detach(), 0.1)
+    state.copies[active] = state.copy_error[active] < target_error
     state.expert_adam.step(gradients, ~state.copies)
     state.identity_step += 1
     return errors.detach()
@@ -198,6 +206,7 @@ def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
         for name, value in moments.items():
             arrays[f"discriminator_adam.{index}.{name}"] = value.cpu().numpy()
     arrays["copies"] = state.copies.cpu().numpy()
+    arrays["copy_error"] = state.copy_error.cpu().numpy()
     arrays["counters"] = np.array([state.identity_step, int(state.competing), state.step])
     return arrays
 
@@ -218,5 +227,6 @@ def load_arrays(state: TrainState, arrays: dict[str, np.ndarray]) -> None:
     groups = state.discriminator_adam.state_dict()["param_groups"]
     state.discriminator_adam.load_state_dict({"state": moments, "param_groups": groups})
     state.copies.copy_(torch.from_numpy(arrays["copies"]))
+    state.copy_error.copy_(torch.from_numpy(arrays["copy_error"]))
     state.identity_step, competing, state.step = (int(value) for value in arrays["counters"])
     state.competing = bool(competing)

@@ -84,6 +84,7 @@ def test_an_expert_that_copies_well_enough_stops_and_the_others_go_on(batch: Bat
     first = identity_step(state, batch.transformed, target_error=0.0)
     between = float((first.min() + first.max()) / 2)
     best = int(first.argmin())
+    state.copy_error.copy_(first)  # the running mean, as if it had run for long
     before = [parameter.detach().clone() for parameter in state.experts.parameters()]
 
     identity_step(state, batch.transformed, target_error=between)
