@@ -100,7 +100,7 @@ def set_arithmetic(engine: Engine, device: torch.device) -> None:
         torch.use_deterministic_algorithms(engine.deterministic)
         torch.backends.cudnn.benchmark = not engine.deterministic
         precision = "ieee" if engine.deterministic else "tf32"
-        torch.backends.cudnn.conv.fp32_precision = precision
+        torch.backends.cudnn.conv.fp32_precision = precision  # pyright: ignore[reportAttributeAccessIssue]
         torch.backends.cuda.matmul.fp32_precision = precision
 
 
@@ -256,6 +256,7 @@ class Discriminator(nn.Module):
         with _precision(images.device, self.engine):
             x = images
             for index, convolution in enumerate(self.convolutions):
+                assert isinstance(convolution, nn.Conv2d)
                 x = elu(
                     convolution(x) if index else first_convolution(x, convolution.weight, convolution.bias)
                 )

@@ -193,7 +193,7 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
         started = time.perf_counter()
         batch = sitting.draw("batch", state.step, sitting.config.training.batch)
         output = training.train_step(state, batch.canonical, batch.transformed)
-        sitting.uncounted.append(_outcome(batch, output))
+        sitting.uncounted.append(outcome_of(batch, output))
         row_due = state.step % recording.every == 0 or state.step == of
         if row_due:
             sitting.count()
@@ -217,7 +217,7 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
     yield Progress("finished", of, of, pulse.speed)
 
 
-def _outcome(batch: data.Batch, output: training.StepOutput) -> Outcome:
+def outcome_of(batch: data.Batch, output: training.StepOutput) -> Outcome:
     contest = output.contest
     winning = contest.answers[contest.winner, torch.arange(len(contest.winner), device=contest.winner.device)]
     return Outcome(
