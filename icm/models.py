@@ -257,6 +257,7 @@ class Discriminator(nn.Module):
             x = images
             for index, convolution in enumerate(self.convolutions):
                 assert isinstance(convolution, nn.Conv2d)
+                assert convolution.bias is not None
                 x = elu(
                     convolution(x) if index else first_convolution(x, convolution.weight, convolution.bias)
                 )

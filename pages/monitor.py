@@ -35,6 +35,7 @@ def live(run: Run, ticking: bool) -> None:
         st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
     runs.progress(seen)
+    st.caption(runs.computed_with(run))
     recent = newest(rows, IMAGES_IN_VIEW)
     mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
     values = {

@@ -101,6 +101,12 @@ def test_monitor_shows_what_was_counted(trained: Run) -> None:
     assert list(table["mechanism"]) == ["right=6", "left=6", "contrast"]
 
 
+def test_monitor_tells_what_the_run_is_computed_with(trained: Run) -> None:
+    threads = trained.environment()["threads"]
+    text = words(show("monitor.py"))
+    assert f"cpu, {threads} threads, one expert after the other, float32, the same bits each time" in text
+
+
 def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
     trained.write_status("failed", 3, 6, "the disk is full")
     trained.log.write_text("first\nlast words\n")

@@ -104,6 +104,23 @@ def pick() -> Run | None:
     return runs[chosen]
 
 
+def computed_with(run: Run) -> str:
+    """What the trainer chose at its start, in words; empty before that."""
+    environment = run.environment()
+    engine = environment.get("engine")
+    if engine is None:
+        return ""
+    forms = {"loop": "one expert after the other", "stacked": "all experts at once"}
+    words = [
+        environment.get("card") or environment["device"],
+        f"{environment['threads']} threads" if environment["device"] == "cpu" else "",
+        forms[engine["experts"]],
+        engine["dtype"],
+        "the same bits each time" if engine["deterministic"] else "rounding may differ between runs",
+    ]
+    return "Computed on " + ", ".join(word for word in words if word)
+
+
 def progress(seen: Glance) -> None:
     """The bar of the present phase."""
     status = seen.status
