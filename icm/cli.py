@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from icm.config import ConfigError, RunConfig, preset
-from icm.records import IMAGES_IN_VIEW, one_to_one_count
+from icm.history import IMAGES_IN_VIEW, history_of
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
 
 if TYPE_CHECKING:
@@ -330,14 +330,15 @@ class OneToOne:
     """The count that a person waits for: mechanisms with an expert of their own, over the newest images."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.mechanisms = len(config.mechanisms)
+        self.experts, self.mechanisms = config.model.experts, len(config.mechanisms)
         rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
         self.records = deque(maxlen=rows)
 
     def __str__(self) -> str:
         if not self.records:
             return ""
-        return f"{one_to_one_count(list(self.records))} of {self.mechanisms} one-to-one"
+        count = history_of(self.records, self.experts, self.mechanisms).one_to_one_count()
+        return f"{count} of {self.mechanisms} one-to-one"
 
 
 def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:

@@ -18,7 +18,7 @@ from icm.data import as_images, generator_for
 from icm.mechanisms import Mechanism, apply_each, apply_one
 from icm.models import Discriminator, ExpertBank, load_weights
 from icm.ownership import is_one_to_one, owners
-from icm.shapes import Images, Pixels, Winner
+from icm.shapes import Images, Pixels
 
 EVALUATION_SEED = 0  # the same images and the same noise for every run
 CHUNK = 64  # images at once
@@ -125,12 +125,17 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Examples:
-    """One digit for each mechanism: what it was, what the mechanism made of it, what the winner made of that."""
+    """Digits with their truth and what the experts made of them."""
 
     original: Images
     transformed: Images
-    restored: Images
-    winner: Winner
+    contest: Contest
+
+    @property
+    def restored(self) -> Images:
+        """The winners' answers."""
+        winner = self.contest.winner
+        return self.contest.answers[winner, torch.arange(len(winner))]
 
 
 def examples(
@@ -138,9 +143,20 @@ def examples(
 ) -> Examples:
     """Digit m of `held_out` through mechanism m and the competition."""
     original, transformed = changed_digits(held_out, mechanisms)
-    contest = play(experts, discriminator, transformed)
-    restored = contest.answers[contest.winner, torch.arange(len(transformed))]
-    return Examples(original=original, transformed=transformed, restored=restored, winner=contest.winner)
+    return Examples(original, transformed, play(experts, discriminator, transformed))
+
+
+def examples_of_one(
+    experts: ExpertBank,
+    discriminator: Discriminator,
+    held_out: Pixels,
+    mechanism: Mechanism,
+    count: int,
+) -> Examples:
+    """The first `count` digits of `held_out` through one mechanism and the competition."""
+    original = as_images(held_out[:count])
+    transformed = apply_one(original, mechanism, generator_for(EVALUATION_SEED, "evaluation"))
+    return Examples(original, transformed, play(experts, discriminator, transformed))
 
 
 def changed_digits(held_out: Pixels, mechanisms: Sequence[Mechanism]) -> tuple[Images, Images]:

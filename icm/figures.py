@@ -1,4 +1,4 @@
-"""Rows and arrays in, pictures out: ECharts options for what moves, mosaics for images. Axes: expert, mechanism.
+"""Stretches of a run and arrays in, pictures out: ECharts options for what moves, mosaics for images. Axes: expert, mechanism.
 
 One colour, dash and badge for each expert, the same on every page; never colour alone."""
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from icm.records import StepRecord
+from icm.history import History, Stretch
 
 # Petroff (2021), "Accessible color sequences for data visualization", ten colours.
 COLOURS = (
@@ -37,15 +37,15 @@ def badge(expert: int) -> str:
     return f"E{expert}"
 
 
-def thinned(records: Sequence[StepRecord]) -> list[list[StepRecord]]:
-    """The records in groups of equal size, at most `POINTS` groups.
+def drawn_points(history: History) -> Int[np.ndarray, " end"]:
+    """The points of a series: every row, or every second, fourth, … so that there are at most `POINTS`, and the newest.
 
-    A group's place depends only on its records' positions, and sizes are powers of two, so a finished point moves only
-    when the size doubles."""
-    size = 1
-    while len(records) > POINTS * size:
-        size *= 2
-    return [list(records[start : start + size]) for start in range(0, len(records), size)]
+    A point that has been drawn keeps its place and, as each looks back only, its height."""
+    every = 1
+    while history.rows > POINTS * every:
+        every *= 2
+    points = np.arange(every, history.rows + 1, every)
+    return points if history.rows % every == 0 else np.append(points, history.rows)
 
 
 def _line_chart(y_name: str) -> Option:
@@ -53,6 +53,12 @@ def _line_chart(y_name: str) -> Option:
         "animation": False,
         "grid": {"left": 8, "right": 52, "top": 34, "bottom": 30, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True},
+        "toolbox": {
+            "right": 0,
+            "top": 0,
+            "itemSize": 12,
+            "feature": {"saveAsImage": {"title": "Save as PNG"}},
+        },
         "xAxis": {
             "type": "value",
             "name": "step",
@@ -71,45 +77,61 @@ def _line_chart(y_name: str) -> Option:
     }
 
 
-def race(records: Sequence[StepRecord], window: int) -> Option:
-    """Wins per expert over steps: images that each expert won of the newest `window` images, one line an expert."""
-    groups = thinned(records)
-    wins = np.array([np.sum([record.wins for record in group], axis=0).sum(axis=1) for group in groups])
-    images = np.array([sum(record.images for record in group) for group in groups])
-    share = _trailing_share(wins, images, window)
-    steps = [group[-1].step for group in groups]
-    experts = wins.shape[1]
-    return {
-        **_line_chart("images won, %"),
-        "series": [
-            {
-                "name": badge(expert),
-                "type": "line",
-                "showSymbol": False,
-                "color": colour(expert),
-                "lineStyle": {"width": 2, "type": DASHES[expert % len(DASHES)]},
-                "endLabel": {"show": True, "formatter": "{a}", "color": colour(expert), "fontWeight": "bold"},
-                "labelLayout": {"moveOverlap": "shiftY"},
-                "emphasis": {"focus": "series"},
-                "data": [
-                    [step, round(100 * float(value), 1)] for step, value in zip(steps, share[:, expert])
-                ],
-            }
-            for expert in range(experts)
-        ],
-    }
+def race(seen: Stretch, marked: int | None = None) -> Option:
+    """Share of the images that each expert won, over steps, one line an expert."""
+    share = 100 * seen.wins.sum(axis=2) / np.maximum(seen.images, 1)[:, None]
+    return _expert_lines("images won, %", seen.step, share, 1, marked)
 
 
-def _trailing_share(
-    wins: Int[np.ndarray, "row expert"], images: Int[np.ndarray, " row"], window: int
-) -> Float[np.ndarray, "row expert"]:
-    """For each row, wins over the shortest run of rows that ends there and holds at least `window` images."""
-    wins_before = np.concatenate([np.zeros((1, wins.shape[1])), wins.cumsum(axis=0)])
-    images_before = np.concatenate([[0], images.cumsum()])
-    first = np.searchsorted(images_before, images_before[1:] - window, side="right") - 1
-    first = np.maximum(first, 0)
-    counted = images_before[1:] - images_before[first]
-    return (wins_before[1:] - wins_before[first]) / np.maximum(counted, 1)[:, None]
+def scores(seen: Stretch, mechanism: int, marked: int | None = None) -> Option:
+    """The discriminator's mean score of each expert's answers to one mechanism's images, over steps."""
+    return _expert_lines("score (logit)", seen.step, seen.score[:, :, mechanism], 2, marked)
+
+
+def _expert_lines(
+    y_name: str,
+    step: Int[np.ndarray, " end"],
+    values: Float[np.ndarray, "end expert"],
+    decimals: int,
+    marked: int | None,
+) -> Option:
+    """One line an expert; nan leaves a gap. `marked` is the step that the page is about, if not the newest."""
+    series = [
+        {
+            "name": badge(expert),
+            "type": "line",
+            "showSymbol": False,
+            "color": colour(expert),
+            "lineStyle": {"width": 2, "type": DASHES[expert % len(DASHES)]},
+            "endLabel": {"show": True, "formatter": "{a}", "color": colour(expert), "fontWeight": "bold"},
+            "labelLayout": {"moveOverlap": "shiftY"},
+            "emphasis": {"focus": "series"},
+            "data": _pairs(step, values[:, expert], decimals),
+        }
+        for expert in range(values.shape[1])
+    ]
+    chart = _line_chart(y_name)
+    _mark(series, marked)
+    return {**chart, "series": series}
+
+
+def _pairs(
+    step: Int[np.ndarray, " end"], values: Float[np.ndarray, " end"], decimals: int
+) -> list[list[int | float | None]]:
+    rounded = np.round(values, decimals).tolist()
+    return [[at, None if value != value else value] for at, value in zip(step.tolist(), rounded)]
+
+
+def _mark(series: list[Option], step: int | None) -> None:
+    """Changes `series`: a line up from `step`."""
+    if step is not None:
+        series[0]["markLine"] = {
+            "symbol": "none",
+            "silent": True,
+            "label": {"show": False},
+            "lineStyle": {"type": "solid", "width": 2, "color": "#888888"},
+            "data": [{"xAxis": step}],
+        }
 
 
 def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str]) -> Option:
@@ -149,6 +171,7 @@ def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str])
         "series": [
             {
                 "type": "heatmap",
+                "selectedMode": "single",
                 "itemStyle": {"borderWidth": 1, "borderColor": GREY},
                 "data": [{"value": cell, "label": _share_label(cell[2])} for cell in cells],
             }
@@ -197,27 +220,27 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
     }
 
 
-def losses(records: Sequence[StepRecord]) -> Option:
+def losses(seen: Stretch, marked: int | None = None) -> Option:
     """Both losses over steps."""
-    series = {
-        "winners": [(record.step, record.expert_loss) for record in records],
-        "discriminator": [(record.step, record.discriminator_loss) for record in records],
-    }
-    return _named_lines(records, "loss", ("expert_loss", "discriminator_loss"), tuple(series))
+    return _named_lines(
+        "loss", seen.step, {"winners": seen.losses[:, 0], "discriminator": seen.losses[:, 1]}, marked
+    )
 
 
-def quality(records: Sequence[StepRecord]) -> Option:
+def quality(seen: Stretch, marked: int | None = None) -> Option:
     """How close the winners' answers come to the true originals, over steps."""
-    return _named_lines(records, "PSNR, dB", ("psnr",), ("winners' answers",))
+    return _named_lines("PSNR, dB", seen.step, {"winners' answers": seen.psnr}, marked)
 
 
 def _named_lines(
-    records: Sequence[StepRecord], y_name: str, columns: tuple[str, ...], names: tuple[str, ...]
+    y_name: str,
+    step: Int[np.ndarray, " end"],
+    lines: dict[str, Float[np.ndarray, " end"]],
+    marked: int | None,
 ) -> Option:
-    groups = thinned(records)
     chart = _line_chart(y_name)
     chart["grid"] = {**chart["grid"], "right": 16}
-    chart["legend"] = {"show": len(names) > 1, "right": 8, "top": 0}
+    chart["legend"] = {"show": len(lines) > 1, "right": 8, "top": 0}
     chart["series"] = [
         {
             "name": name,
@@ -225,13 +248,11 @@ def _named_lines(
             "showSymbol": False,
             "color": colour(3 * index),
             "lineStyle": {"width": 2, "type": DASHES[index % len(DASHES)]},
-            "data": [
-                [group[-1].step, round(float(np.mean([getattr(record, column) for record in group])), 3)]
-                for group in groups
-            ],
+            "data": _pairs(step, values, 3),
         }
-        for index, (name, column) in enumerate(zip(names, columns))
+        for index, (name, values) in enumerate(lines.items())
     ]
+    _mark(chart["series"], marked)
     return chart
 
 
@@ -247,3 +268,27 @@ def mosaic(
             canvas[top : top + height, left : left + width] = images[row, column]
     pixels = (canvas.clip(0, 1) * 255).round().astype(np.uint8)
     return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+FRAME = 2  # image pixels around the winner's answer
+
+
+def answer_table(
+    inputs: Float[np.ndarray, "row height width"],
+    answers: Float[np.ndarray, "expert row height width"],
+    winner: Int[np.ndarray, " row"],
+    originals: Float[np.ndarray, "row height width"],
+) -> UInt8[np.ndarray, "vertical horizontal 3"]:
+    """A row of pictures for each input: itself, every expert's answer, the original; the winner's framed in its colour."""
+    columns = np.concatenate([inputs[None], answers, originals[None]])
+    gap, scale = 2 * FRAME, 3
+    grey = mosaic(columns.transpose(1, 0, 2, 3), scale=1, gap=gap)
+    canvas = np.pad(grey, gap, constant_values=128)[..., None].repeat(3, axis=2)
+    height, width = inputs.shape[1:]
+    for row, expert in enumerate(winner.tolist()):
+        top, left = gap + row * (height + gap), gap + (expert + 1) * (width + gap)
+        outer = np.s_[top - FRAME : top + height + FRAME, left - FRAME : left + width + FRAME]
+        inside = canvas[top : top + height, left : left + width].copy()
+        canvas[outer] = [int(colour(expert)[at : at + 2], 16) for at in (1, 3, 5)]
+        canvas[top : top + height, left : left + width] = inside
+    return canvas.repeat(scale, axis=0).repeat(scale, axis=1)

@@ -1,5 +1,7 @@
 """Which expert owns which mechanism, read off a table of wins. Axes: expert, mechanism. Numpy only: pages use it too."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Num
 
@@ -27,3 +29,39 @@ def experts_with_own(owner: list[int | None]) -> int:
 def is_one_to_one(owner: list[int | None]) -> bool:
     """Whether every mechanism has an owner and no expert owns two."""
     return experts_with_own(owner) == len(owner)
+
+
+IDLE = 0.01  # an expert that wins less than this share of all images, and owns nothing, is idle
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Experts by what they own, and mechanisms that nobody owns."""
+
+    single: dict[int, int]  # expert: its one mechanism
+    overloaded: dict[int, list[int]]  # expert: its mechanisms, two or more
+    idle: list[int]
+    unowned: list[int]  # mechanisms
+
+
+def roles(wins: Num[np.ndarray, "expert mechanism"]) -> Roles:
+    """Read off a table of wins."""
+    owner = owners(win_share(wins))
+    owned = {
+        expert: [mechanism for mechanism, by in enumerate(owner) if by == expert]
+        for expert in range(len(wins))
+    }
+    share = wins.sum(axis=1) / max(wins.sum(), 1)
+    return Roles(
+        single={expert: mine[0] for expert, mine in owned.items() if len(mine) == 1},
+        overloaded={expert: mine for expert, mine in owned.items() if len(mine) > 1},
+        idle=[expert for expert, mine in owned.items() if not mine and share[expert] < IDLE],
+        unowned=[mechanism for mechanism, by in enumerate(owner) if by is None],
+    )
+
+
+def win_entropy(wins: Num[np.ndarray, "expert mechanism"]) -> float:
+    """Shannon entropy in bits of who wins: log2 of the number of experts when all win equally, 0 when one wins all."""
+    share = wins.sum(axis=1) / max(wins.sum(), 1)
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum()) + 0.0

@@ -2,14 +2,11 @@
 
 Here the truth (which mechanism made an image) meets the learner's result. Axes: expert, batch; expert, mechanism."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-
-from icm.ownership import experts_with_own, owners, win_share
 
 
 @dataclass(frozen=True)
@@ -88,33 +85,3 @@ class Window:
         """The mirror image of `to_arrays`."""
         for name, values in self.__dict__.items():
             values[:] = arrays[f"window.{name}"]
-
-
-IMAGES_IN_VIEW = 1000  # counts and shares shown while a run goes on look at this many of the newest images
-
-
-def newest(records: Sequence[StepRecord], images: int) -> list[StepRecord]:
-    """The newest records that together hold at least `images` images, or all; oldest first, as they came."""
-    first, seen = len(records), 0
-    while first > 0 and seen < images:
-        first -= 1
-        seen += records[first].images
-    return list(records[first:])
-
-
-def total_wins(records: Sequence[StepRecord]) -> Int[np.ndarray, "expert mechanism"]:
-    """Images won, summed over the records, of which there is at least one."""
-    return np.sum([record.wins for record in records], axis=0)
-
-
-def mean_psnr(records: Sequence[StepRecord]) -> float:
-    """PSNR in dB of the winners' answers, averaged over the records' images."""
-    return float(
-        np.average([record.psnr for record in records], weights=[record.images for record in records])
-    )
-
-
-def one_to_one_count(records: Sequence[StepRecord]) -> int:
-    """Mechanisms with an expert of their own, over the newest `IMAGES_IN_VIEW` images; 0 before the first record."""
-    recent = newest(records, IMAGES_IN_VIEW)
-    return experts_with_own(owners(win_share(total_wins(recent)))) if recent else 0

@@ -17,6 +17,7 @@ from torch import Tensor
 from icm import data, training
 from icm.config import RunConfig
 from icm.evaluation import Evaluation, evaluate, networks, psnr
+from icm.history import HistoryWriter
 from icm.mechanisms import parse
 from icm.models import Engine, choose_device, choose_engine, set_arithmetic, weights
 from icm.records import StepRecord, Window
@@ -101,6 +102,7 @@ class Sitting:
     config: RunConfig
     state: training.TrainState
     window: Window
+    history: HistoryWriter
     draw: Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
     pulse: Pulse
     uncounted: list[Outcome]  # still on the device: reading it at every step would make the device wait
@@ -165,7 +167,8 @@ def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
         training.load_arrays(state, saved)
         window.load_arrays(saved)
     run.truncate_metrics(state.step)
-    return Sitting(run, config, state, window, draw, Pulse(run), uncounted=[])
+    history = HistoryWriter(run.history_file, config.model.experts, len(mechanisms), state.step)
+    return Sitting(run, config, state, window, history, draw, Pulse(run), uncounted=[])
 
 
 def _identity(sitting: Sitting) -> Iterator[Progress]:
@@ -203,6 +206,7 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
         if row_due:
             record = window.take(state.step)
             run.append_metrics(record.to_json())
+            sitting.history.append(record)
         if snapshot_due(state.step, of):
             sitting.save_snapshot()
         if state.step % recording.state_every == 0 or state.step == of:

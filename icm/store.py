@@ -1,6 +1,6 @@
 """Runs on disk: a folder a run, under one root. Files that others read are written whole, flushed, then renamed.
 
-    config.json  environment.json  lock  status.json  metrics.jsonl  log.txt  STOP
+    config.json  environment.json  lock  status.json  metrics.jsonl  history.f8  log.txt  STOP
     snapshots/step_000500.safetensors   networks only: what evaluation and the time slider read
     state/step_000500.safetensors       everything a resume needs; the newest two are kept
 
@@ -125,6 +125,10 @@ class Run:
     @property
     def log(self) -> Path:
         return self.folder / "log.txt"
+
+    @property
+    def history_file(self) -> Path:
+        return self.folder / "history.f8"
 
     @property
     def created(self) -> float:

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
-from icm.records import one_to_one_count
 from pages.ui import runs
 
 left, right = st.columns([3, 2], gap="large")
@@ -29,12 +28,11 @@ with right, st.container(border=True):
         if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
             st.switch_page("train.py")
     else:
-        rows = runs.records(seen.run)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(runs.title(seen), anchor=False)
             runs.state_badge(seen.state)
         runs.progress(seen)
-        count = one_to_one_count(rows)
+        count = runs.history(seen).one_to_one_count()
         st.markdown(f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own.")
         with st.container(horizontal=True):
             label = "Watch it learn" if seen.live else "Look at this run"

@@ -1,57 +1,89 @@
-"""A run, live: who wins how much, who wins what, how good the answers are."""
+"""A run, live or played back: who wins how much, who wins what, how good the answers are.
+
+What moves is one fragment. It shows the run as it is now, as it was when somebody paused, or as it was at the snapshot
+that the slider points to; the link carries the choice."""
+
+from math import log2
 
 import streamlit as st
 
 from icm import figures
-from icm.ownership import owners, win_share
-from icm.records import IMAGES_IN_VIEW, StepRecord, mean_psnr, newest, one_to_one_count, total_wins
+from icm.history import History
+from icm.ownership import owners, win_entropy, win_share
 from icm.store import Run, StoreError
 from pages.ui import runs
 
 TICK = 1.0  # seconds, while the run is being trained
 REST = 5.0  # seconds, while somebody may resume it elsewhere
+PLAY = 0.8  # seconds a snapshot
 CHART_HEIGHT = 340  # pixels
 SMALL_CHART_HEIGHT = 250
+NEWEST = "newest"
+SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
+SMOOTHING_DEFAULT = 500
 
 METRIC_HELP = {
     "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
     "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
+    "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
     "Speed": "Steps per second of the trainer.",
     "Time left": "Of the present phase, at the present speed.",
 }
 
 
-def live(run: Run, ticking: bool) -> None:
+def pace_of(state: str) -> float | None:
+    """Seconds between two looks, None for a page that stands still."""
+    if st.session_state.get("playing"):
+        return PLAY
+    if state in runs.LIVE:
+        return TICK if st.session_state.get("live", True) else None
+    return None if state == "finished" else REST
+
+
+def moving(run: Run, pace: float | None, was_live: bool) -> None:
     """Everything that moves."""
     try:
-        seen, rows = runs.glance(run), runs.records(run)
+        seen = runs.glance(run)
+        history = runs.history(seen)
+        with_what = runs.computed_with(run)
     except StoreError as error:
         st.error(str(error), icon=":material/error:")
         return
-    if seen.live != ticking:
-        st.rerun()  # the whole page, to tick at the pace of the new state
+    if was_live != seen.live:
+        st.session_state["ended"] = run.id if was_live else None
+        st.rerun()  # the whole page, to look again at the pace of the new state
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
+        if seen.live:
+            watching = st.toggle(
+                "Live", value=True, key="live", help="Off: the page stands still while the run goes on."
+            )
+            if pace != PLAY and watching != (pace == TICK):
+                st.rerun()
     runs.progress(seen)
-    st.caption(runs.computed_with(run))
-    recent = newest(rows, IMAGES_IN_VIEW)
-    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
-    values = {
-        "One-to-one": f"{one_to_one_count(rows)} of {len(mechanisms)}",
-        "Restored": f"{mean_psnr(recent):.1f} dB" if recent else "–",
-        "Speed": f"{seen.status.steps_per_second:.1f} steps/s" if seen.live else "–",
-        "Time left": runs.time_left(seen),
-    }
-    with st.container(horizontal=True):
-        for name, value in values.items():
-            st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
-
+    st.caption(with_what)
     if seen.state == "crashed":
         runs.crash_report(seen)
-    if rows:
-        charts(rows, recent, mechanisms)
+
+    steps = run.snapshot_steps()
+    marked = moment(steps)
+    if pace == TICK or not seen.live:
+        st.session_state["seen_until"] = history.last_step
+    history = history.until(st.session_state.get("seen_until", history.last_step))
+    then = history if marked is None else history.until(marked)
+    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
+    numbers(seen, then, mechanisms)
+
+    if history.rows:
+        runs.ownership_chips(then.recent().wins[0], seen.config.mechanisms)
+        charts(history, then, mechanisms, marked)
+        shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
+        if shown:
+            everyones_answers(run, shown[-1])
+            one_mechanism(run, shown[-1], history, mechanisms, marked)
+        tables(history, then, mechanisms)
     elif seen.live:
         st.info(
             "The race has not begun: first the experts learn to copy their input, so that all start level.",
@@ -64,41 +96,160 @@ def live(run: Run, ticking: bool) -> None:
         )
 
 
-def charts(rows: list[StepRecord], recent: list[StepRecord], mechanisms: list[str]) -> None:
-    overall, lately = total_wins(rows), total_wins(recent)
+def moment(steps: list[int]) -> int | None:
+    """The snapshot that the slider points to, None for the newest state of the run; while playing, the next one."""
+    if len(steps) < 2:
+        return None
+    options = [*map(str, steps), NEWEST]
+    playing = st.session_state.get("playing", False)
+    if playing:
+        now = st.session_state.get("step", NEWEST)
+        following = 0 if now == NEWEST or now not in options else options.index(now) + 1
+        st.session_state["step"] = options[following]
+        if options[following] == NEWEST:
+            st.session_state["playing"] = False
+            st.rerun()
+
+    play, time, smoothing = st.columns([1, 7, 3], vertical_alignment="bottom", gap="medium")
+    label, icon = ("Stop", ":material/stop:") if playing else ("Play", ":material/play_arrow:")
+    if play.button(label, icon=icon, help="Plays the race, snapshot by snapshot.", width="stretch"):
+        st.session_state["playing"] = not playing
+        st.rerun()
+    chosen = time.select_slider(
+        "Time: everything below as it was after this step",
+        options,
+        value=NEWEST,
+        key="step",
+        bind="query-params",
+        help="The steps at which the networks were kept.",
+    )
+    smoothing.select_slider(
+        "Smoothing, images",
+        SMOOTHING,
+        value=SMOOTHING_DEFAULT,
+        key="smoothing",
+        bind="query-params",
+        help="Each point of a line is an average over at least so many images before it, so points never move.",
+    )
+    return None if chosen == NEWEST else int(chosen)
+
+
+def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
+    recent = then.recent()
+    values = {
+        "One-to-one": f"{then.one_to_one_count()} of {len(mechanisms)}",
+        "Restored": f"{recent.psnr[0]:.1f} dB" if then.rows else "–",
+        "Entropy of wins": f"{win_entropy(recent.wins[0]):.2f} of {log2(then.experts):.2f}"
+        if then.rows
+        else "–",
+    }
+    if seen.live:
+        values["Speed"] = f"{seen.status.steps_per_second:.1f} steps/s"
+        values["Time left"] = runs.time_left(seen)
+    with st.container(horizontal=True):
+        for name, value in values.items():
+            st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
+
+
+def charts(history: History, then: History, mechanisms: list[str], marked: int | None) -> None:
+    seen = history.stretches(
+        figures.drawn_points(history), st.session_state.get("smoothing", SMOOTHING_DEFAULT)
+    )
     wide, narrow = st.columns([3, 2], gap="medium")
     with wide, st.container(border=True):
         st.markdown("**The race** · share of the images that each expert wins")
         st.echarts_chart(
-            figures.race(rows, window=IMAGES_IN_VIEW // 2),
+            figures.race(seen, marked),
             height=CHART_HEIGHT,
             key="race",
             alt="Lines: share of images won by each expert, over steps",
         )
     with narrow, st.container(border=True):
-        st.markdown("**Who wins what** · % of a mechanism's newest images")
+        st.markdown("**Who wins what** · % of its newest images; click a cell to open it below")
         st.echarts_chart(
-            figures.wins_table(lately, mechanisms),
+            figures.wins_table(then.recent().wins[0], mechanisms),
             height=CHART_HEIGHT,
             key="table",
+            on_select=lambda: choose_cell(then.experts, mechanisms),
             alt="Heat map: share of each mechanism's images won by each expert",
         )
     small = (
         (
             "**Wins per expert** · images, since the start",
-            figures.totals(overall),
+            figures.totals(then.all().wins[0]),
             "Bars: images won by each expert",
         ),
-        ("**Restored** · PSNR to the true originals", figures.quality(rows), "Line: PSNR over steps"),
-        ("**Losses**", figures.losses(rows), "Lines: both losses over steps"),
+        ("**Restored** · PSNR to the true originals", figures.quality(seen, marked), "Line: PSNR over steps"),
+        ("**Losses**", figures.losses(seen, marked), "Lines: both losses over steps"),
     )
     for column, (title, option, alt) in zip(st.columns(3, gap="medium"), small):
         with column, st.container(border=True):
             st.markdown(title)
             st.echarts_chart(option, height=SMALL_CHART_HEIGHT, key=alt, alt=alt)
 
+
+def choose_cell(experts: int, mechanisms: list[str]) -> None:
+    """A click on the heat map moves both boxes below it."""
+    selected = st.session_state["table"].selection.selected
+    if selected and selected[0]["data_indices"]:
+        mechanism, expert = divmod(selected[0]["data_indices"][0], experts)
+        if mechanism < len(mechanisms):
+            st.session_state["mechanism"] = mechanisms[mechanism]
+            st.session_state["expert"] = figures.badge(expert)
+
+
+def one_mechanism(run: Run, step: int, history: History, mechanisms: list[str], marked: int | None) -> None:
+    """One mechanism under the glass: every expert's score over steps, one expert's answers at a snapshot."""
+    st.subheader("One mechanism, one expert", anchor=False)
+    badges = [figures.badge(expert) for expert in range(history.experts)]
+    owner = owners(win_share(history.recent().wins[0]))[0] or 0
+    first, second = st.columns(2)
+    mechanism = first.selectbox("Mechanism", mechanisms, key="mechanism", bind="query-params")
+    expert = second.selectbox("Expert", badges, index=owner, key="expert", bind="query-params")
+    index = mechanisms.index(mechanism)
+    seen = history.stretches(
+        figures.drawn_points(history), 2 * st.session_state.get("smoothing", SMOOTHING_DEFAULT)
+    )
+    with st.container(border=True):
+        st.markdown(
+            f"**Scores on {mechanism}** · what the discriminator gives each expert's answers, on average"
+        )
+        st.echarts_chart(
+            figures.scores(seen, index, marked),
+            height=CHART_HEIGHT,
+            key="scores",
+            alt=f"Lines: mean score of each expert on {mechanism}, over steps",
+        )
+    # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
+    from pages.ui import pictures
+
+    st.markdown(f"**{expert} on {mechanism}** after step {step:,} · held-out digits; its score, and who won")
+    st.html(pictures.detail(run.folder, step, badges.index(expert), index))
+
+
+def everyones_answers(run: Run, step: int) -> None:
+    from pages.ui import pictures
+
+    st.subheader("Everyone's answers", anchor=False)
+    st.caption(
+        f"One held-out digit for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
+        "the originals on the right."
+    )
+    st.html(pictures.answers(run.folder, step))
+    st.download_button(
+        "Save as PNG",
+        lambda: pictures.answers_png(run.folder, step),
+        file_name=f"{run.id}-step-{step}.png",
+        mime="image/png",
+        icon=":material/download:",
+    )
+
+
+def tables(history: History, then: History, mechanisms: list[str]) -> None:
+    """What the charts show, in numbers."""
     with st.expander("The numbers", key="numbers"):
-        share = win_share(lately)
+        recent, overall = then.recent(), then.all().wins[0]
+        share = win_share(recent.wins[0])
         st.dataframe(
             {
                 "mechanism": mechanisms,
@@ -109,8 +260,26 @@ def charts(rows: list[StepRecord], recent: list[StepRecord], mechanisms: list[st
             hide_index=True,
         )
         st.caption(
-            f"Owner and best share: newest {sum(row.images for row in recent):,} images. "
+            f"Owner and best share: newest {int(recent.images[0]):,} images. "
             f"E0, E1, …: images won since the start, {int(overall.sum()):,} in all."
+        )
+        seen = history.stretches(
+            figures.drawn_points(history), st.session_state.get("smoothing", SMOOTHING_DEFAULT)
+        )
+        shares = 100 * seen.wins.sum(axis=2) / seen.images[:, None]
+        st.dataframe(
+            {
+                "step": seen.step,
+                **{
+                    f"{figures.badge(expert)}, %": shares[:, expert].round(1)
+                    for expert in range(history.experts)
+                },
+                "PSNR, dB": seen.psnr.round(2),
+                "winners' loss": seen.losses[:, 0].round(3),
+                "discriminator's loss": seen.losses[:, 1].round(3),
+            },
+            hide_index=True,
+            height=240,
         )
 
 
@@ -127,6 +296,12 @@ else:
         state = runs.glance(run).state
     except StoreError:
         state = "finished"  # unreadable: said below, once
-    ticking = state in runs.LIVE
-    pace = TICK if ticking else None if state == "finished" else REST
-    st.fragment(live, run_every=pace)(run, ticking)
+    if st.session_state.pop("ended", None) == run.id:
+        st.toast(
+            f"{run.id} has {'finished' if state == 'finished' else 'ended: ' + state}.",
+            icon=":material/flag:",
+        )
+    if state not in runs.LIVE:
+        st.set_page_config(page_title=f"{state} · {run.id}")
+    pace = pace_of(state)
+    st.fragment(moving, run_every=pace)(run, pace, was_live=state in runs.LIVE)

@@ -11,7 +11,7 @@ from icm.evaluation import evaluate, examples, networks, psnr
 from icm.mechanisms import Mechanism, apply_one, invert, parse
 from icm.models import Discriminator, ExpertBank, weights
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
-from icm.records import StepRecord, Window, mean_psnr, newest, total_wins
+from icm.records import StepRecord, Window
 
 
 class PerfectExperts(ExpertBank):
@@ -83,7 +83,7 @@ def test_examples_show_the_winners_answer(root) -> None:
     for index, mechanism in enumerate(mechanisms):
         changed = apply_one(shown.original[index : index + 1], mechanism, torch.Generator())
         assert torch.equal(shown.transformed[index : index + 1], changed)
-        answer = invert(changed, mechanisms[int(shown.winner[index])])
+        answer = invert(changed, mechanisms[int(shown.contest.winner[index])])
         assert torch.equal(shown.restored[index : index + 1], answer)
 
 
@@ -125,20 +125,3 @@ def test_a_row_sums_the_steps_since_the_row_before() -> None:
     assert (record.psnr, record.expert_loss, record.discriminator_loss, record.images) == (20.0, 1.0, 1.0, 4)
     assert window.take(step=2).images == 0
     assert StepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
-
-
-def test_recent_wins_stop_at_the_row_that_fills_the_view() -> None:
-    rows = [
-        StepRecord(step, 0.0, 10, [[step, 10 - step]], [[None, None]], 0.0, 0.0, 0.0) for step in (1, 2, 3)
-    ]
-    assert newest(rows, images=15) == rows[1:]
-    assert newest(rows, images=1000) == rows
-    assert total_wins(newest(rows, images=15)).tolist() == [[5, 15]]
-
-
-def test_the_mean_psnr_weighs_images_not_rows() -> None:
-    rows = [
-        StepRecord(1, 0.0, images, [[0]], [[None]], psnr, 0.0, 0.0)
-        for images, psnr in ((30, 10.0), (10, 20.0))
-    ]
-    assert mean_psnr(rows) == 12.5

@@ -15,6 +15,7 @@ FLOORS = (
     {"cli"},
     {"launch", "run"},
     {"training", "evaluation", "figures"},
+    {"history"},
     {"store", "records"},
     {"data"},
     {"mechanisms", "models", "competition", "ownership"},
@@ -64,6 +65,7 @@ def test_pages_never_train() -> None:
         ("icm.cli", {"torch", "torchvision", "streamlit", "scipy", "sklearn", "matplotlib"}),
         ("icm.figures", {"torch", "plotly", "streamlit"}),
         ("icm.store", {"torch"}),
+        ("icm.history", {"torch"}),
         ("icm.evaluation", {"torchvision", "sklearn", "matplotlib", "streamlit"}),
     ],
 )

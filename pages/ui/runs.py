@@ -1,13 +1,17 @@
 """What pages know of runs: the store, the picker, the badge of a state, readers that read a file only when it changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from jaxtyping import Int
 
 from icm.config import RunConfig
-from icm.records import StepRecord
+from icm.figures import badge, colour
+from icm.history import History, read_history
+from icm.ownership import roles
 from icm.store import Run, RunState, RunStore, Status, StoreError, store_root
 
 STATE_HELP = {"stalled": "no sign of life for 10 seconds; it may go on by itself"}
@@ -57,18 +61,9 @@ def latest() -> Glance | None:
     return None
 
 
-def records(run: Run) -> list[StepRecord]:
-    """The run's rows, read again only when there are new ones."""
-    path = run.folder / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    written = path.stat()
-    return _records(run.folder, written.st_mtime_ns, written.st_size)
-
-
-@st.cache_data(max_entries=8, show_spinner=False)
-def _records(folder: Path, written_ns: int, size: int) -> list[StepRecord]:
-    return [StepRecord.from_json(row) for row in Run(folder).metrics()]
+def history(seen: Glance) -> History:
+    """The run's rows so far."""
+    return read_history(seen.run.history_file, seen.config.model.experts, len(seen.config.mechanisms))
 
 
 def title(seen: Glance) -> str:
@@ -119,6 +114,32 @@ def computed_with(run: Run) -> str:
         "the same bits each time" if engine["deterministic"] else "rounding may differ between runs",
     ]
     return "Computed on " + ", ".join(word for word in words if word)
+
+
+def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
+    """Who owns what, an expert a chip, in its colour and in words."""
+    names = [spec.partition("=")[0].replace("_", "-") for spec in specs]
+    found = roles(wins)
+    words = {expert: names[mechanism] for expert, mechanism in found.single.items()}
+    words |= {
+        expert: " + ".join(names[each] for each in mine) + " (overloaded)"
+        for expert, mine in found.overloaded.items()
+    }
+    words |= dict.fromkeys(found.idle, "idle")
+    chips = [
+        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {words.get(expert, 'undecided')}</span>"
+        for expert in range(len(wins))
+    ]
+    if found.unowned:
+        chips.append(f"<i>owned by nobody: {', '.join(names[each] for each in found.unowned)}</i>")
+    st.html(f"<style>{CHIP_STYLE}</style><div class='icm-chips'>{''.join(chips)}</div>")
+
+
+CHIP_STYLE = """
+.icm-chips{display:flex;flex-wrap:wrap;gap:8px;align-items:center;font-size:.875rem}
+.icm-chips span{border:2px solid;border-radius:999px;padding:1px 10px;white-space:nowrap}
+.icm-chips i{opacity:.7}
+"""
 
 
 def progress(seen: Glance) -> None:
