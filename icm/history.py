@@ -16,7 +16,7 @@ from icm.ownership import experts_with_own, owners, win_share
 from icm.records import StepRecord
 
 IMAGES_IN_VIEW = 1000  # counts and shares shown while a run goes on look at this many of the newest images
-FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss")
+FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss", "seconds")
 NUMBER = np.dtype("<f8")
 
 
@@ -47,6 +47,11 @@ class History:
     @property
     def last_step(self) -> int:
         return int(self.sums[-1, 0]) if self.rows else 0
+
+    @property
+    def seconds(self) -> float:
+        """Of competition, over all sittings."""
+        return float(self.sums[-1, FIXED.index("seconds")]) if self.rows else 0.0
 
     def until(self, step: int) -> "History":
         """As it was after `step` steps."""
@@ -119,6 +124,7 @@ def as_sums(
             row.psnr * row.images,
             row.expert_loss * steps,
             row.discriminator_loss * steps,
+            row.seconds - before[FIXED.index("seconds")],
         )
         before = before + np.concatenate([fixed, wins.ravel(), score.ravel()])
         sums.append(before)

@@ -1,6 +1,6 @@
 """Runs on disk: a folder a run, under one root. Files that others read are written whole, flushed, then renamed.
 
-    config.json  environment.json  lock  status.json  metrics.jsonl  history.f8  log.txt  STOP
+    config.json  environment.json  lock  status.json  metrics.jsonl  history.f8  log.txt  STOP  label.txt
     snapshots/step_000500.safetensors   networks only: what evaluation and the time slider read
     state/step_000500.safetensors       everything a resume needs; the newest two are kept
 
@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ from icm.config import RunConfig
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 STALLED_AFTER = 10.0  # seconds without a heartbeat
 STATES_KEPT = 2
+LABEL_LENGTH = 60
+SHIPPED = "pretrained"
 
 Phase = Literal["preparing", "identity", "competing", "stopped", "finished", "failed"]
 RunState = Literal["preparing", "running", "stalled", "stopped", "finished", "crashed"]
@@ -148,6 +151,43 @@ class Run:
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         _write_json(self.folder / "environment.json", environment)
+
+    @property
+    def label(self) -> str:
+        """What a person calls the run; the run id when nobody has named it."""
+        try:
+            return (self.folder / "label.txt").read_text().strip() or self.id
+        except OSError:
+            return self.id
+
+    def rename(self, label: str) -> None:
+        """Sets the label, one line of at most `LABEL_LENGTH` characters; empty takes it away. The run id stays."""
+        text = " ".join(label.split())
+        if len(text) > LABEL_LENGTH:
+            raise StoreError(f"the label has {len(text)} characters; use at most {LABEL_LENGTH}")
+        _write_whole(self.folder / "label.txt", text.encode())
+
+    def extend(self, steps: int) -> None:
+        """More steps of competition, from a run that nobody trains; a resume then goes on to there."""
+        with self.locked():
+            now = self.config()
+            if steps <= now.training.steps:
+                raise StoreError(
+                    f"run {self.id} has {now.training.steps} steps already; {steps} are not more"
+                )
+            longer = replace(now, training=replace(now.training, steps=steps))
+            created = self.created
+            _write_json(self.folder / "config.json", configuration.to_json(longer))
+            os.utime(self.folder / "config.json", (created, created))
+            status = self.status()
+            self.write_status("stopped", status.step, steps, "given more steps")
+
+    def delete(self) -> None:
+        """Removes the folder; StoreError for the run that ships with the project, RunBusy while it is being trained."""
+        if self.id == SHIPPED:
+            raise StoreError(f"run {self.id} ships with the project and stays")
+        with self.locked():
+            shutil.rmtree(self.folder)
 
     # How it is
 

@@ -68,7 +68,7 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
         runs.crash_report(seen)
 
     steps = run.snapshot_steps()
-    marked = moment(steps)
+    marked = moment(steps, pace)
     if pace == TICK or not seen.live:
         st.session_state["seen_until"] = history.last_step
     history = history.until(st.session_state.get("seen_until", history.last_step))
@@ -96,12 +96,18 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
         )
 
 
-def moment(steps: list[int]) -> int | None:
+def toggle_play() -> None:
+    st.session_state["playing"] = not st.session_state.get("playing", False)
+
+
+def moment(steps: list[int], pace: float | None) -> int | None:
     """The snapshot that the slider points to, None for the newest state of the run; while playing, the next one."""
     if len(steps) < 2:
         return None
     options = [*map(str, steps), NEWEST]
     playing = st.session_state.get("playing", False)
+    if playing != (pace == PLAY):
+        st.rerun()  # the whole page, to move at the other pace
     if playing:
         now = st.session_state.get("step", NEWEST)
         following = 0 if now == NEWEST or now not in options else options.index(now) + 1
@@ -112,9 +118,9 @@ def moment(steps: list[int]) -> int | None:
 
     play, time, smoothing = st.columns([1, 7, 3], vertical_alignment="bottom", gap="medium")
     label, icon = ("Stop", ":material/stop:") if playing else ("Play", ":material/play_arrow:")
-    if play.button(label, icon=icon, help="Plays the race, snapshot by snapshot.", width="stretch"):
-        st.session_state["playing"] = not playing
-        st.rerun()
+    play.button(
+        label, icon=icon, help="Plays the race, snapshot by snapshot.", width="stretch", on_click=toggle_play
+    )
     chosen = time.select_slider(
         "Time: everything below as it was after this step",
         options,

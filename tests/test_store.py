@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from icm import store as storing
 from icm.config import RunConfig
@@ -153,3 +154,42 @@ def test_an_unreadable_run_says_so_in_a_sentence(store: RunStore, run: Run) -> N
 def test_the_source_knows_no_pickle() -> None:
     sources = Path(storing.__file__).parent.rglob("*.py")
     assert not [path for path in sources if "pickle" in path.read_text() or "torch.save" in path.read_text()]
+
+
+def test_a_label_is_one_short_line_and_the_run_id_stays(run: Run) -> None:
+    assert run.label == run.id
+    run.rename("  two\nlines  ")
+    assert (run.label, run.id) == ("two lines", "one")
+    with pytest.raises(StoreError, match="61 characters"):
+        run.rename("x" * 61)
+    run.rename("")
+    assert run.label == run.id
+
+
+def test_more_steps_make_a_finished_run_one_to_resume(run: Run) -> None:
+    steps = run.config().training.steps
+    run.write_status("finished", steps, steps)
+    created = run.created
+    run.extend(steps + 5)
+    assert run.created == pytest.approx(created, abs=1e-3)
+    assert run.config().training.steps == steps + 5
+    assert (run.state(), run.status().step, run.status().of) == ("stopped", steps, steps + 5)
+    with pytest.raises(StoreError, match="are not more"):
+        run.extend(steps + 5)
+
+
+def test_a_run_that_is_being_trained_is_neither_deleted_nor_extended(run: Run) -> None:
+    with FileLock(run.folder / "lock"):
+        with pytest.raises(RunBusy):
+            run.delete()
+        with pytest.raises(RunBusy):
+            run.extend(10_000)
+    run.delete()
+    assert not run.folder.exists()
+
+
+def test_the_run_that_ships_with_the_project_stays(store: RunStore, tiny: RunConfig) -> None:
+    shipped = store.create("pretrained", tiny, {})
+    with pytest.raises(StoreError, match="ships with the project"):
+        shipped.delete()
+    assert shipped.folder.exists()
