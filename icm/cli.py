@@ -1,4 +1,4 @@
-"""python -m icm train | resume | stop | runs | evaluate | data
+"""python -m icm train | resume | stop | runs | evaluate | data | speed
 
 Exit codes: 0 done, 2 wrong words, 3 the run is already being trained, 1 anything else. A user's mistake is answered by
 one line on standard error. torch is imported only by the commands that compute, after the words have been understood."""
@@ -20,13 +20,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from icm.config import ConfigError, RunConfig, preset
+from icm.config import PRESETS, ConfigError, RunConfig, preset
 from icm.history import IMAGES_IN_VIEW, history_of
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
 
 if TYPE_CHECKING:
     from icm.run import Progress as RunProgress
 
+PROBE_SECONDS = 2.0  # for each preset
 LOG_EVERY = 5.0  # seconds between two lines where there is no terminal
 
 Command = TypeVar("Command")
@@ -111,6 +112,15 @@ class Data:
     name: Annotated[str | None, tyro.conf.Positional] = None
     """Set to download, such as mnist."""
     where: Places = field(default_factory=Where)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times every preset on this machine, two seconds each, and keeps the result for the Train page."""
+
+    where: Places = field(default_factory=Where)
+    json: bool = False
+    """Print JSON."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -289,6 +299,27 @@ def data(words: list[str]) -> int:
     return 0
 
 
+def speed(words: list[str]) -> int:
+    """Times every preset on this machine."""
+    command = _parse(Speed, words)
+
+    from icm.data import data_root
+    from icm.run import measure_pace
+
+    root = data_root(command.where.data_root)
+    at_most = {
+        name: round(measure_pace(config, root, PROBE_SECONDS).at_most(config), 1)
+        for name, config in PRESETS.items()
+    }
+    RunStore(command.where.store).write_durations(at_most)
+    if command.json:
+        print(json.dumps(at_most, indent=2))
+    else:
+        for name, seconds in at_most.items():
+            print(f"{name}: at most {seconds:.0f} s")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "resume": resume,
@@ -296,6 +327,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "runs": runs,
     "evaluate": evaluate,
     "data": data,
+    "speed": speed,
 }
 
 

@@ -63,6 +63,28 @@ def start(run: Run, root: Path) -> None:
             time.sleep(0.02)
 
 
+def start_timing(store: RunStore, root: Path) -> None:
+    """Times the presets in a process of its own; `store.durations()` has the result some ten seconds later."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "icm",
+            "speed",
+            "--store",
+            str(store.root),
+            "--data-root",
+            str(root.resolve()),
+        ],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _children.append(process)
+
+
 def stop(run: Run, timeout: float) -> None:
     """Asks the trainer to save and stop, and waits; StoreError when there is none, or it takes longer than `timeout` s."""
     if not run.is_alive():

@@ -255,6 +255,53 @@ def _settle_environment(run: Run, device: torch.device, arithmetic: str) -> Engi
     return engine
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Seconds a step on this machine, timed."""
+
+    identity: float
+    competition: float
+
+    def at_most(self, config: RunConfig) -> float:
+        """Seconds that a run takes if its identity phase uses up all its steps."""
+        return config.identity.steps * self.identity + config.training.steps * self.competition
+
+
+def measure_pace(config: RunConfig, root: Path, seconds: float) -> Pace:
+    """Plays a run that is kept nowhere for about `seconds`, the first step of each phase not counted."""
+    device = choose_device(config.device)
+    engine = choose_engine(device, config.arithmetic)
+    set_arithmetic(engine, device)
+    mechanisms = parse(config.mechanisms)
+    digits = data.load_digits(data.resolve_source("builtin", root), root)
+    halves = data.split_halves(digits.train, config.seed, device)
+    state = training.init_state(config, data.generator_for(config.seed, "weights"), device, engine)
+
+    def draw(size: int) -> data.Batch:
+        generator = data.generator_for(config.seed, "batch", 0, device)
+        return data.draw_batch(halves, mechanisms, size, generator)
+
+    def identity() -> None:
+        training.identity_step(state, draw(config.identity.batch).transformed, target_error=0.0)
+
+    def competition() -> None:
+        batch = draw(config.training.batch)
+        float(training.train_step(state, batch.canonical, batch.transformed).expert_loss)
+
+    copying = _seconds_each(identity, seconds / 4)
+    training.start_competition(state, config.identity, data.generator_for(config.seed, "copies"))
+    return Pace(identity=copying, competition=_seconds_each(competition, 3 * seconds / 4))
+
+
+def _seconds_each(step: Callable[[], None], seconds: float) -> float:
+    step()
+    started, steps = time.perf_counter(), 0
+    while steps == 0 or time.perf_counter() - started < seconds:
+        step()
+        steps += 1
+    return (time.perf_counter() - started) / steps
+
+
 def evaluate_run(
     run: Run, root: Path, step: int | None, images: int = EVALUATION_IMAGES
 ) -> tuple[int, Evaluation]:

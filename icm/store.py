@@ -9,6 +9,7 @@ The lock, held by the trainer for its life, is the only test of alive. No torch 
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -30,6 +31,7 @@ RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 STALLED_AFTER = 10.0  # seconds without a heartbeat
 STATES_KEPT = 2
 LABEL_LENGTH = 60
+DURATIONS = ".durations.json"
 SHIPPED = "pretrained"
 
 Phase = Literal["preparing", "identity", "competing", "stopped", "finished", "failed"]
@@ -103,6 +105,17 @@ class RunStore:
             if RUN_ID.fullmatch(entry.name) and (entry / "config.json").is_file()
         ]
         return [Run(folder) for folder in sorted(folders, key=_created, reverse=True)]
+
+    def durations(self) -> dict[str, float] | None:
+        """Seconds that a run of each preset takes at most, as timed here; None when nobody has timed it on this machine."""
+        try:
+            kept = json.loads((self.root / DURATIONS).read_text())
+            return kept["seconds"] if kept["machine"] == _machine() else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def write_durations(self, seconds: dict[str, float]) -> None:
+        _write_json(self.root / DURATIONS, {"machine": _machine(), "seconds": seconds})
 
     def _run(self, run_id: str) -> "Run":
         if not RUN_ID.fullmatch(run_id):
@@ -310,6 +323,10 @@ class Run:
                 if path == paths[-1]:
                     raise
         return None
+
+
+def _machine() -> str:
+    return f"{platform.node()}, {platform.machine()}, {os.cpu_count()} cores"
 
 
 def _created(folder: Path) -> float:
