@@ -201,8 +201,8 @@ PRESETS: dict[str, RunConfig] = {
 
 PRESET_SENTENCES: dict[str, str] = {
     "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
-    "quick": "First contact on a laptop: four experts, four translations, thinner networks, one to three minutes.",
-    "paper": "The paper's setting: ten experts, ten mechanisms, 2,000 steps.",
+    "quick": "First contact on a laptop: four experts learn to undo four translations, while you watch.",
+    "paper": "The paper's setting: ten experts fight over ten mechanisms; most are decided within 500 steps.",
 }
 
 

@@ -256,6 +256,27 @@ def _named_lines(
     return chart
 
 
+def on_the_same_axes(charts: list[Option]) -> list[Option]:
+    """Line charts with the limits that hold them all."""
+    points = [point for chart in charts for line in chart["series"] for point in line["data"]]
+    last = max(step for step, _ in points)
+    highest = max((value for _, value in points if value is not None), default=1)
+    return [
+        {
+            **chart,
+            "xAxis": {**chart["xAxis"], "max": last},
+            "yAxis": {**chart["yAxis"], "max": _round_up(highest)},
+        }
+        for chart in charts
+    ]
+
+
+def _round_up(value: float) -> float:
+    """To a number at which an axis may end."""
+    unit = 10 ** np.floor(np.log10(max(value, 1e-9)))
+    return float(next(step * unit for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * unit >= value))
+
+
 def mosaic(
     images: Float[np.ndarray, "row column height width"], scale: int = 3, gap: int = 2
 ) -> UInt8[np.ndarray, "vertical horizontal"]:

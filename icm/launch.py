@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import torch
+
 from icm.config import RunConfig
 from icm.data import resolve_source
 from icm.mechanisms import parse
@@ -61,6 +63,28 @@ def start(run: Run, root: Path) -> None:
                 process.terminate()
                 raise StoreError(f"run {run.id} did not start within {START_TIMEOUT:g} s; see {run.log}")
             time.sleep(0.02)
+
+
+def devices() -> dict[str, str]:
+    """Devices that can train here, and for each its name and free memory in words. Takes no memory on a GPU."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    found = {"cpu": f"cpu · {os.cpu_count()} cores, {free:.0f} GB free"}
+    if torch.cuda.is_available():
+        found["cuda"] = f"cuda · {_graphics_card()}"
+    if torch.backends.mps.is_available():
+        found["mps"] = "mps · Apple GPU"
+    return found
+
+
+def _graphics_card() -> str:
+    """Asked of the driver's own tool: torch would open the card, and only the trainer should."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True)
+        name, free = done.stdout.splitlines()[0].rsplit(",", 1)
+        return f"{name.strip()}, {float(free) / 1000:.0f} GB free"
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return torch.cuda.get_device_name()
 
 
 def start_timing(store: RunStore, root: Path) -> None:

@@ -22,14 +22,6 @@ NEWEST = "newest"
 SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
 SMOOTHING_DEFAULT = 500
 
-METRIC_HELP = {
-    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
-    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
-    "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
-    "Speed": "Steps per second of the trainer.",
-    "Time left": "Of the present phase, at the present speed.",
-}
-
 
 def pace_of(state: str) -> float | None:
     """Seconds between two looks, None for a page that stands still."""
@@ -154,7 +146,7 @@ def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
         values["Time left"] = runs.time_left(seen)
     with st.container(horizontal=True):
         for name, value in values.items():
-            st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
+            st.metric(name, value, help=runs.METRIC_HELP[name], border=True, width="stretch")
 
 
 def charts(history: History, then: History, mechanisms: list[str], marked: int | None) -> None:

@@ -8,11 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from icm import run as running
-from icm.config import RunConfig
+from icm.config import SECTIONS, RunConfig, field_sentences
 from icm.store import Run, RunStore
 
 PROJECT = Path(__file__).parents[1]
-PAGES = ("home.py", "train.py", "monitor.py")
+PAGES = ("home.py", "train.py", "monitor.py")  # those about one run
 
 
 def show(page: str) -> AppTest:
@@ -115,22 +115,110 @@ def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
     assert "last words" in text
 
 
+def box(app: AppTest, label: str):
+    return next(each for each in (*app.selectbox, *app.number_input, *app.toggle) if each.label == label)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+
+
 def test_the_train_page_offers_mnist_only_where_it_is(store: RunStore, root: Path) -> None:
     app = show("train.py")
-    assert app.selectbox[0].options == ["Built-in digits, 5,000"]
+    assert box(app, "Digits").options == ["Built-in digits, 5,000"]
     assert "python -m icm data mnist" in words(app)
+
+
+def command_on(app: AppTest) -> str:
+    return next(code.value for code in app.code if "icm train" in code.value)
 
 
 def test_the_command_follows_the_form(store: RunStore, root: Path) -> None:
     app = show("train.py")
-    app.radio[0].set_value("tiny").run()
-    app.number_input[0].set_value(3).run()
-    app.number_input[1].set_value(99).run()
+    press(app, "Choose tiny")
+    box(app, "Seed").set_value(3).run()
+    box(app, "Steps").set_value(99).run()
+    box(app, "Learning rate").set_value(0.002).run()
     assert not app.exception
-    command = next(code.value for code in app.code if "icm train" in code.value)
-    assert command == (
-        "python -m icm train --preset tiny --seed 3 --source builtin --device cpu --training.steps 99"
+    assert command_on(app) == (
+        "python -m icm train --preset tiny --seed 3 --source builtin --device cpu "
+        "--training.steps 99 --training.learning-rate 0.002"
     )
+
+
+def test_every_field_of_a_run_has_a_widget_with_its_sentence(store: RunStore, root: Path) -> None:
+    app = show("train.py")
+    helps = {each.help for each in (*app.selectbox, *app.number_input, *app.toggle)}
+    for section in SECTIONS.values():
+        assert set(field_sentences(section).values()) <= helps
+
+
+def test_a_mechanism_is_switched_on_and_experts_that_are_too_few_are_told(
+    store: RunStore, root: Path
+) -> None:
+    app = show("train.py")
+    assert "4 experts for" not in words(app)
+    box(app, "◐ contrast").set_value(True).run()
+    assert not app.exception
+    assert "--mechanisms right left down up contrast" in command_on(app)
+    assert "4 experts for 5 mechanisms: some must serve several" in words(app)
+    box(app, "Experts").set_value(7).run()
+    assert "7 experts for 5 mechanisms: at least 2 should end up idle" in words(app)
+
+
+def test_a_value_that_cannot_be_run_is_told_and_nothing_starts(store: RunStore, root: Path) -> None:
+    app = show("train.py")
+    box(app, "Filters").set_value(18).run()
+    assert "18 is not a multiple of 4" in words(app)
+    assert next(button for button in app.button if button.label == "Start training").disabled
+
+
+def test_a_new_run_starts_from_another_ones_settings(trained: Run) -> None:
+    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
+    app.query_params["like"] = "a-run"
+    app.switch_page("train.py").run()
+    assert not app.exception
+    assert "those of run a-run" in words(app)
+    assert "--training.steps 6" in command_on(app)
+
+
+def test_a_run_is_named_and_deleted_from_the_train_page(trained: Run) -> None:
+    app = show("train.py")
+    next(each for each in app.text_input if each.label == "Label").set_value("my first").run()
+    press(app, "Save")
+    assert trained.label == "my first"
+    press(app, "Delete it")
+    assert not app.exception
+    assert not trained.folder.exists()
+
+
+def test_two_runs_are_compared_and_what_differs_is_listed(trained: Run, store: RunStore, root: Path) -> None:
+    other = store.create("b-run", replace(trained.config(), seed=5), {})
+    with other.locked():
+        list(running.train(other, root))
+    app = show("versus.py")
+    assert not app.exception
+    (table,) = (each.value for each in app.dataframe)
+    assert table.to_numpy().tolist() == [["seed", "5", "0"]]  # the newest on the left
+
+
+def test_one_run_is_not_enough_to_compare(trained: Run) -> None:
+    app = show("versus.py")
+    assert not app.exception
+    assert "Two runs are needed" in words(app)
+
+
+def test_the_time_slider_shows_the_run_as_it_was(trained: Run, root: Path) -> None:
+    trained.extend(60)
+    with trained.locked():
+        list(running.train(trained, root))
+    app = show("monitor.py")
+    slider = next(each for each in app.select_slider if each.label.startswith("Time"))
+    assert slider.options == ["0", "6", "25", "50", "60", "newest"]
+    slider.set_value("25").run()
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table[["E0", "E1", "E2"]].to_numpy().sum() == 25 * 8
 
 
 def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained: Run) -> None:
@@ -140,4 +228,4 @@ def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained:
     app.switch_page("monitor.py").run()
     assert not app.exception
     assert "no run 'gone'" in words(app)
-    assert app.selectbox[0].value == "a-run"
+    assert box(app, "Run").value == "a-run"

@@ -83,6 +83,17 @@ def mechanism_cards(specs: tuple[str, ...]) -> str:
     )
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def before_and_after(spec: str) -> str:
+    """HTML: a digit, and what the mechanism makes of it."""
+    (mechanism,) = parse([spec])
+    original, changed = changed_digits(
+        digits(resolve_source("auto", data_root()), data_root()).test, [mechanism]
+    )
+    pictures = _picture(original[0, 0].numpy(), "a digit") + _picture(changed[0, 0].numpy(), spec)
+    return f"<style>{STYLE}</style><div class='icm-pair'>{pictures}</div>"
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def answers(folder: Path, step: int) -> str:
     """HTML: a row a mechanism; what came in, every expert's answer with the winner's framed, the true original."""
@@ -197,6 +208,8 @@ STYLE = """
 .icm-row figure{margin:0;flex:1;min-width:0;max-width:96px}
 .icm-row img{width:100%;image-rendering:pixelated;border-radius:4px;display:block}
 .icm-row figcaption{font-size:.75rem;opacity:.7;margin-top:3px;text-align:center}
+.icm-pair{display:flex;gap:6px}
+.icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
 .icm-scroll{overflow-x:auto}
 .icm-answers{display:grid;gap:6px;align-items:center;max-width:1000px;padding:4px}
 .icm-answers img{width:100%;image-rendering:pixelated;border-radius:3px;display:block}

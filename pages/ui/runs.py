@@ -14,6 +14,14 @@ from icm.history import History, read_history
 from icm.ownership import roles
 from icm.store import Run, RunState, RunStore, Status, StoreError, store_root
 
+METRIC_HELP = {
+    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
+    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
+    "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
+    "Speed": "Steps per second of the trainer.",
+    "Time left": "Of the present phase, at the present speed.",
+}
+SOURCES = {"mnist": "MNIST", "builtin": "built-in digits"}
 STATE_HELP = {"stalled": "no sign of life for 10 seconds; it may go on by itself"}
 
 # word -> colour and symbol: a state is told by both and by its word.
@@ -67,8 +75,9 @@ def history(seen: Glance) -> History:
 
 
 def title(seen: Glance) -> str:
-    source = {"mnist": "MNIST", "builtin": "built-in digits"}.get(seen.config.source, seen.config.source)
-    return f"{seen.config.preset} · seed {seen.config.seed} · {source}"
+    source = SOURCES.get(seen.config.source, seen.config.source)
+    name = f"{seen.run.label} · " if seen.run.label != seen.run.id else ""
+    return f"{name}{seen.config.preset} · seed {seen.config.seed} · {source}"
 
 
 def when(run: Run) -> str:
@@ -80,22 +89,55 @@ def state_badge(state: RunState) -> None:
     st.badge(state, icon=icon, color=colour, help=STATE_HELP.get(state))  # pyright: ignore[reportArgumentType]
 
 
-def pick() -> Run | None:
-    """The run that the page is about, chosen in a box and kept in the link; None when there is no run."""
+def table() -> None:
+    """Every run in a line, newest first; nothing when there is none."""
+    seen: list[dict[str, object]] = []
+    for run in store().runs():
+        row: dict[str, object] = {"run": run.label}
+        try:
+            now = glance(run)
+            rows = history(now)
+            row |= {
+                "state": now.state,
+                "preset": now.config.preset,
+                "seed": now.config.seed,
+                "digits": SOURCES.get(now.config.source, now.config.source),
+                "step": rows.last_step,
+                "of": now.config.training.steps,
+                "one-to-one": f"{rows.one_to_one_count()} of {len(now.config.mechanisms)}"
+                if rows.rows
+                else "–",
+                "trained for": duration(rows.seconds),
+            }
+        except StoreError:
+            row["state"] = "unreadable"
+        seen.append({**row, "started": when(run)})
+    if seen:
+        st.dataframe(seen, hide_index=True, height=min(38 + 35 * len(seen), 320), key="runs")
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def pick(name: str = "run", default: int = 0) -> Run | None:
+    """The run that the page is about, chosen in a box and kept in the link under `name`; None when there is no run.
+
+    Without a link it is the newest, or the one `default` places before it."""
     runs = {run.id: run for run in store().runs()}
     if not runs:
         return None
-    wanted = st.query_params.get("run")
+    wanted = st.query_params.get(name)
     if wanted is not None and wanted not in runs:
         st.warning(f"There is no run {wanted!r} here; the newest is shown.", icon=":material/link_off:")
     names = list(runs)
     chosen = st.selectbox(
-        "Run",
+        name.capitalize(),
         names,
-        index=names.index(wanted) if wanted in runs else 0,
-        format_func=lambda run_id: f"{run_id}   ({when(runs[run_id])})",
+        index=names.index(wanted) if wanted in runs else min(default, len(names) - 1),
+        format_func=lambda run_id: f"{runs[run_id].label}   ({when(runs[run_id])})",
     )
-    st.query_params["run"] = chosen
+    st.query_params[name] = chosen
     return runs[chosen]
 
 
@@ -162,7 +204,7 @@ def time_left(seen: Glance) -> str:
     if not seen.live or status.steps_per_second <= 0:
         return "–"
     seconds = (status.of - status.step) / status.steps_per_second
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return duration(seconds)
 
 
 def crash_report(seen: Glance) -> None:

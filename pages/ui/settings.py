@@ -1,0 +1,99 @@
+"""The form of a run: widgets made from the fields of icm.config, each with the sentence that stands under the field."""
+
+from dataclasses import fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import streamlit as st
+
+from icm.config import SECTIONS, RunConfig, field_sentences
+from icm.mechanisms import KINDS, Mechanism, parse
+from pages.ui import pictures
+
+COLUMNS = 5  # mechanisms in a row
+
+
+def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
+    """Every mechanism as a picture with a switch and, when it is on, its strength; returns the specs of those on."""
+    chosen = {mechanism.name: mechanism for mechanism in parse(base.mechanisms)}
+    specs: list[str] = []
+    names = list(KINDS)
+    for start in range(0, len(names), COLUMNS):
+        for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS]):
+            with column, st.container(border=True):
+                kind = KINDS[name]
+                on = st.toggle(
+                    f"{kind.symbol} {name.replace('_', '-')}",
+                    value=name in chosen,
+                    key=f"{prefix}:{name}",
+                    help=f"{kind.sentence}; strength in {kind.unit}.",
+                )
+                strength = chosen[name].strength if name in chosen else kind.default
+                if on:
+                    unit = {"pixels": "px"}.get(kind.unit, kind.unit.split()[0])
+                    strength = st.slider(
+                        kind.unit,
+                        kind.low,
+                        kind.high,
+                        strength,
+                        kind.step,
+                        format=f"%g {unit}",
+                        key=f"{prefix}:{name}:strength",
+                        label_visibility="collapsed",
+                    )
+                    specs.append(Mechanism(name, strength).spec)
+                st.html(pictures.before_and_after(Mechanism(name, strength).spec))
+    return tuple(specs)
+
+
+def all_settings(base: RunConfig, elsewhere: dict[str, Any], prefix: str) -> RunConfig:
+    """`base` with every field of every section as a person has set it; ConfigError when a value cannot be run.
+
+    `elsewhere` are values, by dotted name, that have a widget of their own on the page."""
+    changed: dict[str, Any] = {}
+    for tab, (name, section) in zip(st.tabs([name.capitalize() for name in SECTIONS]), SECTIONS.items()):
+        with tab:
+            st.caption(section.__doc__ or "")
+            now = getattr(base, name)
+            sentences, types = field_sentences(section), get_type_hints(section)
+            values = {}
+            columns = st.columns(2)
+            for index, each in enumerate(fields(section)):
+                if f"{name}.{each.name}" in elsewhere:
+                    values[each.name] = elsewhere[f"{name}.{each.name}"]
+                    continue
+                with columns[index % 2]:
+                    values[each.name] = _widget(
+                        each.name.replace("_", " "),
+                        types[each.name],
+                        getattr(now, each.name),
+                        key=f"{prefix}:{name}.{each.name}",
+                        sentence=sentences[each.name],
+                    )
+            changed[name] = values
+    return replace(base, **{name: SECTIONS[name](**values) for name, values in changed.items()})
+
+
+def _widget(label: str, kind: Any, value: Any, key: str, sentence: str) -> Any:
+    label = label.capitalize()
+    if get_origin(kind) is Literal:
+        options = list(get_args(kind))
+        return st.selectbox(label, options, index=options.index(value), key=key, help=sentence)
+    if kind is bool:
+        return st.toggle(label, value=value, key=key, help=sentence)
+    if kind is int:
+        return int(st.number_input(label, value=value, step=1, key=key, help=sentence))
+    return float(
+        st.number_input(
+            label, value=float(value), step=value / 10 or 0.01, format="%g", key=key, help=sentence
+        )
+    )
+
+
+def about_experts(config: RunConfig) -> str:
+    """What to expect of the number of experts, in plain words; empty when it is the number of mechanisms."""
+    experts, mechanisms = config.model.experts, len(config.mechanisms)
+    if experts > mechanisms:
+        return f"{experts} experts for {mechanisms} mechanisms: at least {experts - mechanisms} should end up idle."
+    if experts < mechanisms:
+        return f"{experts} experts for {mechanisms} mechanisms: some must serve several, or leave some mechanisms to nobody."
+    return ""
