@@ -17,9 +17,12 @@ from icm.store import RunStore  # noqa: E402
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """A store of its own, which pages and commands started here use too."""
+    """A store of its own, which pages and commands started here use too. Its presets are timed: else every test that
+    opens the Train page would start a process that times them."""
     monkeypatch.setenv("ICM_STORE", str(tmp_path / "runs"))
-    return RunStore(tmp_path / "runs")
+    store = RunStore(tmp_path / "runs")
+    store.write_durations({"tiny": 5.0, "quick": 66.0, "paper": 1080.0})
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,23 @@ Skipped without chromium, unless ICM_REQUIRE_E2E=1, which makes that an error.""
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from icm.store import RunStore
+from icm import launch
+from icm import run as running
+from icm.config import RunConfig
+from icm.store import Run, RunStore
 
 PROJECT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
@@ -115,9 +120,9 @@ def wait_for_more(read, than: int) -> int:
 
 def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: RunStore) -> None:
     page.goto(f"{server}/train")
-    page.get_by_text("tiny", exact=True).click()
+    page.get_by_role("button", name="Choose tiny").click()
     expect(page.get_by_text("--preset tiny")).to_be_visible()
-    steps = page.get_by_role("spinbutton", name="Steps")
+    steps = page.get_by_role("spinbutton", name="Steps", exact=True).first
     steps.fill("1500")
     steps.press("Enter")
     expect(page.get_by_text("--training.steps 1500")).to_be_visible()
@@ -128,8 +133,8 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     expect(page).to_have_url(re.compile(r"/monitor\?run=tiny-s0-"))
     page.get_by_text("The numbers").click()
     first = wait_for_more(lambda: images_won(page), than=0)
-    wait_for_more(lambda: images_won(page), than=first)
     (run,) = store.runs()
+    wait_for_more(lambda: images_won(page), than=first)
 
     # A reload and a second tab see the same run.
     before = steps_done(page)
@@ -162,8 +167,107 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     expect(page.get_by_alt_text("restored").first).to_be_visible()
 
 
+@pytest.fixture
+def finished(store: RunStore, root: Path, tiny: RunConfig) -> Run:
+    """A tiny run to its end, with four snapshots."""
+    run = store.create("finished", replace(tiny, source="builtin"), {})
+    with run.locked():
+        list(running.train(run, root))
+    assert run.snapshot_steps() == [0, 25, 50, 60]
+    return run
+
+
+def answers_shown(page: Page) -> list[str | None]:
+    """The pictures in the table of everyone's answers."""
+    expect(page.locator(".icm-answers img").first).to_be_visible()
+    return [picture.get_attribute("src") for picture in page.locator(".icm-answers img").all()]
+
+
+def wait_for_other_answers(page: Page, than: list[str | None]) -> list[str | None]:
+    deadline = time.monotonic() + 40
+    while (now := answers_shown(page)) == than:
+        assert time.monotonic() < deadline, "the answers are the same"
+        time.sleep(0.2)
+    return now
+
+
+def test_time_travel_a_cell_of_the_heat_map_and_a_link_that_shows_the_same(
+    page: Page, server: str, finished: Run, chromium: Browser
+) -> None:
+    page.goto(f"{server}/monitor?run=finished")
+    last = answers_shown(page)
+    slider = page.get_by_role("slider", name="Time")
+    slider.focus()
+    for _ in range(3):  # from newest to 60, 50, 25
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(400)
+    expect(page).to_have_url(re.compile("step=25"))
+    then = wait_for_other_answers(page, than=last)
+    expect(page.get_by_text("after step 25.")).to_be_visible()
+
+    # The middle of the heat map: expert 1 on the second mechanism, 3 x 3 cells.
+    chart = page.locator("canvas").nth(1)
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.45 * box["height"])
+    expect(page.get_by_text("E1 on left=6 after step 25")).to_be_visible()
+    expect(page).to_have_url(re.compile("mechanism=left"))
+
+    # The link in another browser: the same run, step, mechanism and expert.
+    context = chromium.new_context()
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_text("E1 on left=6 after step 25")).to_be_visible(timeout=40 * SECONDS)
+    assert answers_shown(other) == then
+    context.close()
+
+
+def test_play_goes_through_the_snapshots_and_stops_at_the_end(page: Page, server: str, finished: Run) -> None:
+    page.goto(f"{server}/monitor?run=finished")
+    expect(page.locator(".icm-answers img").first).to_be_visible()
+    page.get_by_role("button", name="Play").click()
+    for step in (0, 25, 50):
+        expect(page.get_by_text(f"after step {step}.")).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    expect(page.get_by_text("after step 60.")).to_be_visible()
+
+
+def trainer_of(run: Run) -> int:
+    """The process that holds the run's lock."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"icm resume {run.id} "], capture_output=True, text=True, check=True
+    )
+    return int(found.stdout.split()[0])
+
+
+def test_a_killed_trainer_is_called_crashed_and_a_halted_one_stalled(
+    page: Page, server: str, store: RunStore, root: Path, tiny: RunConfig
+) -> None:
+    config = replace(tiny, training=replace(tiny.training, steps=100_000))
+    run = launch.create(store, "long", config, root, command="a test")
+    launch.start(run, root)
+    page.goto(f"{server}/monitor?run=long")
+    badge = page.locator("[data-testid=stMarkdownBadge], .stMarkdownBadge").first
+    expect(badge).to_contain_text("running")
+
+    os.kill(trainer_of(run), signal.SIGSTOP)
+    expect(badge).to_contain_text(
+        "stalled", timeout=20 * SECONDS
+    )  # ten seconds without a heartbeat, and a tick
+    os.kill(trainer_of(run), signal.SIGCONT)
+    expect(badge).to_contain_text("running", timeout=10 * SECONDS)
+
+    os.kill(trainer_of(run), signal.SIGKILL)
+    expect(badge).to_contain_text("crashed", timeout=10 * SECONDS)
+    page.reload()
+    expect(badge).to_contain_text("crashed")
+    expect(page.get_by_text("Resume goes on from the last saved state")).to_be_visible()
+
+
 @pytest.mark.parametrize(
-    ("path", "heading"), [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor")]
+    ("path", "heading"),
+    [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor"), ("versus", "Side by side")],
 )
 def test_a_deep_link_works_on_a_fresh_server(page: Page, server: str, path: str, heading: str) -> None:
     page.goto(f"{server}/{path}")
@@ -175,7 +279,7 @@ def test_a_deep_link_works_on_a_fresh_server(page: Page, server: str, path: str,
 
 def test_a_phone_sees_every_page_without_scrolling_sideways(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("", "train", "monitor"):
+    for path in ("", "train", "monitor", "versus"):
         page.goto(f"{server}/{path}")
         expect(page.get_by_role("heading").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

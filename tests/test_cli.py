@@ -189,3 +189,12 @@ def test_twenty_starts_at_once_give_one_trainer(store: RunStore, root: Path, tin
     with ThreadPoolExecutor(20) as crowd:
         assert sum(crowd.map(attempt, range(20))) == 1
     launch.stop(run, timeout=60.0)
+
+
+def test_speed_times_every_preset_and_keeps_it_for_the_page(store: RunStore, root: Path) -> None:
+    store.write_durations({})
+    timed = icm("speed", "--json", root=root)
+    assert timed.returncode == 0, timed.stderr
+    durations = json.loads(timed.stdout)
+    assert 0 < durations["tiny"] < durations["quick"] < durations["paper"]
+    assert store.durations() == durations

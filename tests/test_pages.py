@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -115,7 +116,7 @@ def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
     assert "last words" in text
 
 
-def box(app: AppTest, label: str):
+def box(app: AppTest, label: str) -> Any:
     return next(each for each in (*app.selectbox, *app.number_input, *app.toggle) if each.label == label)
 
 
@@ -171,6 +172,12 @@ def test_a_value_that_cannot_be_run_is_told_and_nothing_starts(store: RunStore, 
     box(app, "Filters").set_value(18).run()
     assert "18 is not a multiple of 4" in words(app)
     assert next(button for button in app.button if button.label == "Start training").disabled
+
+
+def test_a_preset_says_how_long_it_takes_here(store: RunStore, root: Path) -> None:
+    text = words(show("train.py"))
+    assert "at most 66 s on this machine" in text
+    assert "at most 18 min on this machine" in text
 
 
 def test_a_new_run_starts_from_another_ones_settings(trained: Run) -> None:

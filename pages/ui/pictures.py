@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+import torch
 from PIL import Image
 
 from icm.data import data_root, load_digits, named_source, resolve_source
@@ -17,6 +18,7 @@ from icm.mechanisms import KINDS, parse
 from icm.store import Run
 
 DETAIL_DIGITS = 8
+torch.set_num_threads(1)  # the other cores are the trainer's
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
