@@ -72,7 +72,8 @@ def seconds(step: Callable[[], None], steps: int, device: str) -> float:
 def compare(config: RunConfig, alternations: int, steps: int, out: Path | None) -> None:
     """Prints the table and the ratio; writes JSON to `out`."""
     ours, theirs, engine = steps_of(config)
-    ours(), theirs()  # the first of each also allocates
+    for step in (ours, theirs):
+        step()  # the first of each also allocates
     rows = []
     for _ in range(alternations):
         mine, textbook = (seconds(step, steps, config.device) for step in (ours, theirs))

@@ -84,7 +84,8 @@ def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def page(chromium: Browser, server: str) -> Iterator[Page]:
+    """A tab that is closed before its server stops: a page that ticks would log that nobody answers."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000})
     context.set_default_timeout(40 * SECONDS)
     expect.set_options(timeout=40 * SECONDS)
