@@ -23,9 +23,8 @@ from rich.table import Table
 from benchmarks.textbook import Textbook
 from icm import data, training
 from icm.config import RunConfig, preset
-from icm.mechanisms import parse
 from icm.models import choose_device, choose_engine, set_arithmetic
-from icm.run import outcome_of
+from icm.run import fresh, outcome_of
 
 SCALING_EXPERTS = (5, 10, 20, 50, 100)
 SCALING_BATCH = (32, 64, 128, 256, 512, 1024)
@@ -37,23 +36,18 @@ def steps_of(config: RunConfig) -> tuple[Callable[[], None], Callable[[], None],
     device = choose_device(config.device)
     engine = choose_engine(device, config.arithmetic)
     set_arithmetic(engine, device)
-    digits = data.load_digits(data.resolve_source("auto", data.data_root()), data.data_root())
-    halves = data.split_halves(digits.train, config.seed, device)
-    mechanisms = parse(config.mechanisms)
-    state = training.init_state(config, data.generator_for(config.seed, "weights"), device, engine)
+    root = data.data_root()
+    config = replace(config, source=data.resolve_source(config.source, root))
+    state, draw = fresh(config, root, device, engine)
     training.start_competition(state, config.identity, data.generator_for(config.seed, "copies"))
     textbook = Textbook(config.model, config.training.learning_rate, device)
 
-    def draw(step: int) -> data.Batch:
-        generator = data.generator_for(config.seed, "batch", step, device)
-        return data.draw_batch(halves, mechanisms, config.training.batch, generator)
-
     def ours() -> None:
-        batch = draw(state.step)
+        batch = draw("batch", state.step, config.training.batch)
         outcome_of(batch, training.train_step(state, batch.canonical, batch.transformed))
 
     def theirs() -> None:
-        batch = draw(0)
+        batch = draw("batch", 0, config.training.batch)
         textbook.step(batch.canonical, batch.transformed)
 
     return ours, theirs, f"{device}, {torch.get_num_threads()} threads, {asdict(engine)}"

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -41,18 +42,7 @@ def start(run: Run, root: Path) -> None:
         if run.is_alive():
             raise RunBusy(f"run {run.id} is already being trained")
         with run.log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "icm", "resume", run.id, "--store", str(run.folder.parent)]
-                + ["--data-root", str(root.resolve())],
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
-        reap()
-        _children.append(process)
+            process = _begin(["resume", run.id], run.folder.parent, root, log)
         deadline = time.monotonic() + START_TIMEOUT
         while not run.is_alive():
             if process.poll() is not None and process.returncode != 0:
@@ -63,6 +53,22 @@ def start(run: Run, root: Path) -> None:
                 process.terminate()
                 raise StoreError(f"run {run.id} did not start within {START_TIMEOUT:g} s; see {run.log}")
             time.sleep(0.02)
+
+
+def _begin(words: list[str], store: Path, root: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    """A command of this package as a process that outlives us."""
+    reap()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icm", *words, "--store", str(store), "--data-root", str(root.resolve())],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    _children.append(process)
+    return process
 
 
 def devices() -> dict[str, str]:
@@ -89,24 +95,7 @@ def _graphics_card() -> str:
 
 def start_timing(store: RunStore, root: Path) -> None:
     """Times the presets in a process of its own; `store.durations()` has the result some ten seconds later."""
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "icm",
-            "speed",
-            "--store",
-            str(store.root),
-            "--data-root",
-            str(root.resolve()),
-        ],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _children.append(process)
+    _begin(["speed"], store.root, root, subprocess.DEVNULL)
 
 
 def stop(run: Run, timeout: float) -> None:

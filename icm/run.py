@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from icm.store import Phase, Run
 HEARTBEAT = 0.5  # seconds between two writes of status.json
 PACKAGES = ("torch", "torchvision", "numpy", "streamlit")
 EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
+
+Draw = Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
 
 # The time slider: dense while the race is open, sparse when it is decided. (up to step, every)
 SNAPSHOTS = ((100, 25), (200, 50), (500, 100), (10**9, 250))
@@ -103,7 +105,7 @@ class Sitting:
     state: training.TrainState
     window: Window
     history: HistoryWriter
-    draw: Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
+    draw: Draw
     pulse: Pulse
     uncounted: list[Outcome]  # still on the device: reading it at every step would make the device wait
 
@@ -152,6 +154,22 @@ def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
     """Images, networks and optimisers, fresh or as the newest state has them; later metric rows are dropped."""
     device = choose_device(config.device)
     engine = _settle_environment(run, device, config.arithmetic)
+    state, draw = fresh(config, root, device, engine)
+    experts, mechanisms = config.model.experts, len(config.mechanisms)
+    window = Window(experts, mechanisms)
+    saved = run.latest_state()
+    if saved is not None:
+        training.load_arrays(state, saved)
+        window.load_arrays(saved)
+    run.truncate_metrics(state.step)
+    history = HistoryWriter(run.history_file, experts, mechanisms, state.step)
+    return Sitting(run, config, state, window, history, draw, Pulse(run), uncounted=[])
+
+
+def fresh(
+    config: RunConfig, root: Path, device: torch.device, engine: Engine
+) -> tuple[training.TrainState, Draw]:
+    """Networks and optimisers that have learnt nothing yet, and what draws the run's batches."""
     mechanisms = parse(config.mechanisms)
     digits = data.load_digits(data.named_source(config.source), root)
     halves = data.split_halves(digits.train, config.seed, device)
@@ -160,15 +178,7 @@ def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
         generator = data.generator_for(config.seed, stream, step, device)
         return data.draw_batch(halves, mechanisms, size, generator)
 
-    state = training.init_state(config, data.generator_for(config.seed, "weights"), device, engine)
-    window = Window(config.model.experts, len(mechanisms))
-    saved = run.latest_state()
-    if saved is not None:
-        training.load_arrays(state, saved)
-        window.load_arrays(saved)
-    run.truncate_metrics(state.step)
-    history = HistoryWriter(run.history_file, config.model.experts, len(mechanisms), state.step)
-    return Sitting(run, config, state, window, history, draw, Pulse(run), uncounted=[])
+    return training.init_state(config, data.generator_for(config.seed, "weights"), device, engine), draw
 
 
 def _identity(sitting: Sitting) -> Iterator[Progress]:
@@ -239,10 +249,9 @@ def _settle_environment(run: Run, device: torch.device, arithmetic: str) -> Engi
     environment = run.environment()
     threads = environment.setdefault("threads", torch.get_num_threads())
     torch.set_num_threads(threads)
-    chosen = asdict(choose_engine(device, arithmetic))
-    if environment.get("device") != str(device):
-        environment["engine"] = chosen
-    engine = Engine(**environment.setdefault("engine", chosen))
+    if "engine" not in environment or environment["device"] != str(device):
+        environment["engine"] = asdict(choose_engine(device, arithmetic))
+    engine = Engine(**environment["engine"])
     set_arithmetic(engine, device)
     environment.update(
         device=str(device),
@@ -272,20 +281,14 @@ def measure_pace(config: RunConfig, root: Path, seconds: float) -> Pace:
     device = choose_device(config.device)
     engine = choose_engine(device, config.arithmetic)
     set_arithmetic(engine, device)
-    mechanisms = parse(config.mechanisms)
-    digits = data.load_digits(data.resolve_source("builtin", root), root)
-    halves = data.split_halves(digits.train, config.seed, device)
-    state = training.init_state(config, data.generator_for(config.seed, "weights"), device, engine)
-
-    def draw(size: int) -> data.Batch:
-        generator = data.generator_for(config.seed, "batch", 0, device)
-        return data.draw_batch(halves, mechanisms, size, generator)
+    state, draw = fresh(replace(config, source="builtin"), root, device, engine)
 
     def identity() -> None:
-        training.identity_step(state, draw(config.identity.batch).transformed, target_error=0.0)
+        images = draw("identity", 0, config.identity.batch).transformed
+        training.identity_step(state, images, target_error=0.0)
 
     def competition() -> None:
-        batch = draw(config.training.batch)
+        batch = draw("batch", state.step, config.training.batch)
         float(training.train_step(state, batch.canonical, batch.transformed).expert_loss)
 
     copying = _seconds_each(identity, seconds / 4)

@@ -8,7 +8,7 @@ from math import log2
 import streamlit as st
 
 from icm import figures
-from icm.history import History
+from icm.history import History, Stretch
 from icm.ownership import owners, win_entropy, win_share
 from icm.store import Run, StoreError
 from pages.ui import runs
@@ -61,21 +61,25 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
 
     steps = run.snapshot_steps()
     marked = moment(steps, pace)
+    seen_until = f"seen_until {run.id}"
     if pace == TICK or not seen.live:
-        st.session_state["seen_until"] = history.last_step
-    history = history.until(st.session_state.get("seen_until", history.last_step))
+        st.session_state[seen_until] = history.last_step
+    history = history.until(st.session_state.get(seen_until, history.last_step))
     then = history if marked is None else history.until(marked)
     mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
     numbers(seen, then, mechanisms)
 
     if history.rows:
         runs.ownership_chips(then.recent().wins[0], seen.config.mechanisms)
-        charts(history, then, mechanisms, marked)
+        smoothing = st.session_state.get("smoothing", SMOOTHING_DEFAULT)
+        drawn = figures.drawn_points(history)
+        lines = history.stretches(drawn, smoothing)
+        charts(lines, then, mechanisms, marked)
         shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
         if shown:
             everyones_answers(run, shown[-1])
-            one_mechanism(run, shown[-1], history, mechanisms, marked)
-        tables(history, then, mechanisms)
+            one_mechanism(run, shown[-1], history.stretches(drawn, 2 * smoothing), mechanisms, marked)
+        tables(lines, then, mechanisms)
     elif seen.live:
         st.info(
             "The race has not begun: first the experts learn to copy their input, so that all start level.",
@@ -149,15 +153,12 @@ def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
             st.metric(name, value, help=runs.METRIC_HELP[name], border=True, width="stretch")
 
 
-def charts(history: History, then: History, mechanisms: list[str], marked: int | None) -> None:
-    seen = history.stretches(
-        figures.drawn_points(history), st.session_state.get("smoothing", SMOOTHING_DEFAULT)
-    )
+def charts(lines: Stretch, then: History, mechanisms: list[str], marked: int | None) -> None:
     wide, narrow = st.columns([3, 2], gap="medium")
     with wide, st.container(border=True):
         st.markdown("**The race** · share of the images that each expert wins")
         st.echarts_chart(
-            figures.race(seen, marked),
+            figures.race(lines, marked),
             height=CHART_HEIGHT,
             key="race",
             alt="Lines: share of images won by each expert, over steps",
@@ -177,8 +178,12 @@ def charts(history: History, then: History, mechanisms: list[str], marked: int |
             figures.totals(then.all().wins[0]),
             "Bars: images won by each expert",
         ),
-        ("**Restored** · PSNR to the true originals", figures.quality(seen, marked), "Line: PSNR over steps"),
-        ("**Losses**", figures.losses(seen, marked), "Lines: both losses over steps"),
+        (
+            "**Restored** · PSNR to the true originals",
+            figures.quality(lines, marked),
+            "Line: PSNR over steps",
+        ),
+        ("**Losses**", figures.losses(lines, marked), "Lines: both losses over steps"),
     )
     for column, (title, option, alt) in zip(st.columns(3, gap="medium"), small):
         with column, st.container(border=True):
@@ -196,24 +201,22 @@ def choose_cell(experts: int, mechanisms: list[str]) -> None:
             st.session_state["expert"] = figures.badge(expert)
 
 
-def one_mechanism(run: Run, step: int, history: History, mechanisms: list[str], marked: int | None) -> None:
+def one_mechanism(run: Run, step: int, lines: Stretch, mechanisms: list[str], marked: int | None) -> None:
     """One mechanism under the glass: every expert's score over steps, one expert's answers at a snapshot."""
     st.subheader("One mechanism, one expert", anchor=False)
-    badges = [figures.badge(expert) for expert in range(history.experts)]
-    owner = owners(win_share(history.recent().wins[0]))[0] or 0
+    newest = lines.wins[-1]
+    badges = [figures.badge(expert) for expert in range(len(newest))]
+    owner = owners(win_share(newest))[0] or 0
     first, second = st.columns(2)
     mechanism = first.selectbox("Mechanism", mechanisms, key="mechanism", bind="query-params")
     expert = second.selectbox("Expert", badges, index=owner, key="expert", bind="query-params")
     index = mechanisms.index(mechanism)
-    seen = history.stretches(
-        figures.drawn_points(history), 2 * st.session_state.get("smoothing", SMOOTHING_DEFAULT)
-    )
     with st.container(border=True):
         st.markdown(
             f"**Scores on {mechanism}** · what the discriminator gives each expert's answers, on average"
         )
         st.echarts_chart(
-            figures.scores(seen, index, marked),
+            figures.scores(lines, index, marked),
             height=CHART_HEIGHT,
             key="scores",
             alt=f"Lines: mean score of each expert on {mechanism}, over steps",
@@ -243,7 +246,7 @@ def everyones_answers(run: Run, step: int) -> None:
     )
 
 
-def tables(history: History, then: History, mechanisms: list[str]) -> None:
+def tables(lines: Stretch, then: History, mechanisms: list[str]) -> None:
     """What the charts show, in numbers."""
     with st.expander("The numbers", key="numbers"):
         recent, overall = then.recent(), then.all().wins[0]
@@ -261,20 +264,17 @@ def tables(history: History, then: History, mechanisms: list[str]) -> None:
             f"Owner and best share: newest {int(recent.images[0]):,} images. "
             f"E0, E1, …: images won since the start, {int(overall.sum()):,} in all."
         )
-        seen = history.stretches(
-            figures.drawn_points(history), st.session_state.get("smoothing", SMOOTHING_DEFAULT)
-        )
-        shares = 100 * seen.wins.sum(axis=2) / seen.images[:, None]
+        shares = 100 * lines.wins.sum(axis=2) / lines.images[:, None]
         st.dataframe(
             {
-                "step": seen.step,
+                "step": lines.step,
                 **{
                     f"{figures.badge(expert)}, %": shares[:, expert].round(1)
-                    for expert in range(history.experts)
+                    for expert in range(then.experts)
                 },
-                "PSNR, dB": seen.psnr.round(2),
-                "winners' loss": seen.losses[:, 0].round(3),
-                "discriminator's loss": seen.losses[:, 1].round(3),
+                "PSNR, dB": lines.psnr.round(2),
+                "winners' loss": lines.losses[:, 0].round(3),
+                "discriminator's loss": lines.losses[:, 1].round(3),
             },
             hide_index=True,
             height=240,

@@ -66,29 +66,27 @@ def test_one_to_one_counts_mechanisms_with_an_expert_of_their_own() -> None:
     assert history_of(ROWS[:1], EXPERTS, MECHANISMS).one_to_one_count() == 2
 
 
-def test_what_is_written_row_by_row_is_what_is_read(tmp_path: Path) -> None:
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of a run whose rows were written one by one."""
     path = tmp_path / "history.f8"
     writer = HistoryWriter(path, EXPERTS, MECHANISMS, step=0)
     for each in ROWS:
         writer.append(each)
+    return path
+
+
+def test_what_is_written_row_by_row_is_what_is_read(path: Path) -> None:
     expected = history_of(ROWS, EXPERTS, MECHANISMS)
     assert np.array_equal(read_history(path, EXPERTS, MECHANISMS).sums, expected.sums)
 
 
-def test_a_row_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
-    path = tmp_path / "history.f8"
-    writer = HistoryWriter(path, EXPERTS, MECHANISMS, step=0)
-    for each in ROWS:
-        writer.append(each)
+def test_a_row_cut_off_by_a_crash_is_left_out(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
     assert read_history(path, EXPERTS, MECHANISMS).rows == 2
 
 
-def test_a_resume_drops_later_rows_and_leaves_a_page_that_still_has_them_mapped(tmp_path: Path) -> None:
-    path = tmp_path / "history.f8"
-    writer = HistoryWriter(path, EXPERTS, MECHANISMS, step=0)
-    for each in ROWS:
-        writer.append(each)
+def test_a_resume_drops_later_rows_and_leaves_a_page_that_still_has_them_mapped(path: Path) -> None:
     mapped = read_history(path, EXPERTS, MECHANISMS)
 
     again = HistoryWriter(path, EXPERTS, MECHANISMS, step=10)

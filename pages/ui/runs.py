@@ -1,4 +1,4 @@
-"""What pages know of runs: the store, the picker, the badge of a state, readers that read a file only when it changed."""
+"""What pages know of runs: the store, the picker, the badge of a state, what a run is computed with, who owns what."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
