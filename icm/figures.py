@@ -1,12 +1,13 @@
-"""Stretches of a run and arrays in, pictures out: ECharts options for what moves, mosaics for images. Axes: expert, mechanism.
+"""Stretches of a run and arrays in, pictures out: ECharts options for what moves, tables of images. Axes: expert, mechanism.
 
 One colour, dash and badge for each expert, the same on every page; never colour alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from PIL import Image, ImageDraw, ImageFont
 
 from icm.history import History, Stretch
 
@@ -24,7 +25,7 @@ COLOURS = (
     "#92dadd",
 )
 DASHES = ("solid", "dashed", "dotted")
-POINTS = 400  # at most, in a series
+POINTS = 300  # at most, in a series
 GREY = "rgba(128,128,128,0.25)"
 Option = dict[str, Any]
 
@@ -37,12 +38,12 @@ def badge(expert: int) -> str:
     return f"E{expert}"
 
 
-def drawn_points(history: History) -> Int[np.ndarray, " end"]:
-    """The points of a series: every row, or every second, fourth, … so that there are at most `POINTS`, and the newest.
+def drawn_points(history: History, most: int = POINTS) -> Int[np.ndarray, " end"]:
+    """The points of a series: every row, or every second, fourth, … so that there are at most `most`, and the newest.
 
     A point that has been drawn keeps its place and, as each looks back only, its height."""
     every = 1
-    while history.rows > POINTS * every:
+    while history.rows > most * every:
         every *= 2
     points = np.arange(every, history.rows + 1, every)
     return points if history.rows % every == 0 else np.append(points, history.rows)
@@ -88,6 +89,23 @@ def scores(seen: Stretch, mechanism: int, marked: int | None = None) -> Option:
     return _expert_lines("score (logit)", seen.step, seen.score[:, :, mechanism], 2, marked)
 
 
+def score_panel(seen: Stretch, mechanism: int, marked: int | None = None) -> Option:
+    """The same, small: one of many panels. Only the expert that is ahead at the end is named."""
+    chart = scores(seen, mechanism, marked)
+    last = np.nan_to_num(seen.score[-1, :, mechanism], nan=-np.inf)
+    for expert, line in enumerate(chart["series"]):
+        line["endLabel"] = {
+            **line["endLabel"],
+            "show": bool(np.isfinite(last[expert]) and expert == last.argmax()),
+        }
+        line["lineStyle"] = {**line["lineStyle"], "width": 1.5}
+    chart["grid"] = {"left": 4, "right": 30, "top": 8, "bottom": 4, "containLabel": True}
+    del chart["toolbox"]
+    for axis in ("xAxis", "yAxis"):
+        chart[axis] = {**chart[axis], "name": "", "splitNumber": 2}
+    return chart
+
+
 def _expert_lines(
     y_name: str,
     step: Int[np.ndarray, " end"],
@@ -96,30 +114,43 @@ def _expert_lines(
     marked: int | None,
 ) -> Option:
     """One line an expert; nan leaves a gap. `marked` is the step that the page is about, if not the newest."""
+    names = [badge(expert) for expert in range(values.shape[1])]
     series = [
         {
-            "name": badge(expert),
-            "type": "line",
-            "showSymbol": False,
+            **_line(name, expert, column=expert + 1),
             "color": colour(expert),
-            "lineStyle": {"width": 2, "type": DASHES[expert % len(DASHES)]},
             "endLabel": {"show": True, "formatter": "{a}", "color": colour(expert), "fontWeight": "bold"},
             "labelLayout": {"moveOverlap": "shiftY"},
             "emphasis": {"focus": "series"},
-            "data": _pairs(step, values[:, expert], decimals),
         }
-        for expert in range(values.shape[1])
+        for expert, name in enumerate(names)
     ]
-    chart = _line_chart(y_name)
     _mark(series, marked)
-    return {**chart, "series": series}
+    return {**_line_chart(y_name), "dataset": _dataset(step, names, values, decimals), "series": series}
 
 
-def _pairs(
-    step: Int[np.ndarray, " end"], values: Float[np.ndarray, " end"], decimals: int
-) -> list[list[int | float | None]]:
-    rounded = np.round(values, decimals).tolist()
-    return [[at, None if value != value else value] for at, value in zip(step.tolist(), rounded)]
+def _line(name: str, number: int, column: int) -> Option:
+    return {
+        "name": name,
+        "type": "line",
+        "showSymbol": False,
+        "lineStyle": {"width": 2, "type": DASHES[number % len(DASHES)]},
+        "encode": {"x": 0, "y": column},
+    }
+
+
+def _dataset(
+    step: Int[np.ndarray, " end"],
+    names: Sequence[str],
+    values: Float[np.ndarray, "end line"],
+    decimals: int,
+) -> Option:
+    """One table for all lines of a chart, so that steps travel to the browser once; nan becomes null."""
+    rows = [
+        [at, *(None if value != value else value for value in row)]
+        for at, row in zip(step.tolist(), np.round(values, decimals).tolist())
+    ]
+    return {"dimensions": ["step", *names], "source": rows}
 
 
 def _mark(series: list[Option], step: int | None) -> None:
@@ -240,17 +271,11 @@ def _named_lines(
 ) -> Option:
     chart = _line_chart(y_name)
     chart["grid"] = {**chart["grid"], "right": 16}
-    chart["legend"] = {"show": len(lines) > 1, "right": 8, "top": 0}
+    chart["legend"] = {"show": len(lines) > 1, "right": 24, "top": 0}
+    chart["dataset"] = _dataset(step, list(lines), np.stack(list(lines.values()), axis=1), 3)
     chart["series"] = [
-        {
-            "name": name,
-            "type": "line",
-            "showSymbol": False,
-            "color": colour(3 * index),
-            "lineStyle": {"width": 2, "type": DASHES[index % len(DASHES)]},
-            "data": _pairs(step, values, 3),
-        }
-        for index, (name, values) in enumerate(lines.items())
+        {**_line(name, index, column=index + 1), "color": colour(3 * index)}
+        for index, name in enumerate(lines)
     ]
     _mark(chart["series"], marked)
     return chart
@@ -258,9 +283,9 @@ def _named_lines(
 
 def on_the_same_axes(charts: list[Option]) -> list[Option]:
     """Line charts with the limits that hold them all."""
-    points = [point for chart in charts for line in chart["series"] for point in line["data"]]
-    last = max(step for step, _ in points)
-    highest = max((value for _, value in points if value is not None), default=1)
+    points = [row for chart in charts for row in chart["dataset"]["source"]]
+    last = max(step for step, *_ in points)
+    highest = max((value for _, *values in points for value in values if value is not None), default=1)
     return [
         {
             **chart,
@@ -277,39 +302,44 @@ def _round_up(value: float) -> float:
     return float(next(step * unit for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * unit >= value))
 
 
-def mosaic(
-    images: Float[np.ndarray, "row column height width"], scale: int = 3, gap: int = 2
-) -> UInt8[np.ndarray, "vertical horizontal"]:
-    """One picture of a grid of images in [0, 1], enlarged by whole pixels, `gap` image pixels of mid-grey between."""
-    rows, columns, height, width = images.shape
-    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), 0.5)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = row * (height + gap), column * (width + gap)
-            canvas[top : top + height, left : left + width] = images[row, column]
-    pixels = (canvas.clip(0, 1) * 255).round().astype(np.uint8)
-    return pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+SCALE = 3  # screen pixels an image pixel
+GAP = 12  # screen pixels between two images
+FRAME = 5  # screen pixels around a framed one
+LETTER = 20  # screen pixels
+TEXT = (124, 124, 124, 255)  # legible on a light page and on a dark one
+EDGE = (128, 128, 128, 110)  # so that a white image ends somewhere on a white page
 
 
-FRAME = 2  # image pixels around the winner's answer
-
-
-def answer_table(
-    inputs: Float[np.ndarray, "row height width"],
-    answers: Float[np.ndarray, "expert row height width"],
-    winner: Int[np.ndarray, " row"],
-    originals: Float[np.ndarray, "row height width"],
-) -> UInt8[np.ndarray, "vertical horizontal 3"]:
-    """A row of pictures for each input: itself, every expert's answer, the original; the winner's framed in its colour."""
-    columns = np.concatenate([inputs[None], answers, originals[None]])
-    gap, scale = 2 * FRAME, 3
-    grey = mosaic(columns.transpose(1, 0, 2, 3), scale=1, gap=gap)
-    canvas = np.pad(grey, gap, constant_values=128)[..., None].repeat(3, axis=2)
-    height, width = inputs.shape[1:]
-    for row, expert in enumerate(winner.tolist()):
-        top, left = gap + row * (height + gap), gap + (expert + 1) * (width + gap)
-        outer = np.s_[top - FRAME : top + height + FRAME, left - FRAME : left + width + FRAME]
-        inside = canvas[top : top + height, left : left + width].copy()
-        canvas[outer] = [int(colour(expert)[at : at + 2], 16) for at in (1, 3, 5)]
-        canvas[top : top + height, left : left + width] = inside
-    return canvas.repeat(scale, axis=0).repeat(scale, axis=1)
+def picture_table(
+    images: Float[np.ndarray, "row column height width"],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    frames: Mapping[tuple[int, int], str],
+) -> UInt8[np.ndarray, "vertical horizontal 4"]:
+    """Images in [0, 1] in a table with names, on a transparent ground; those in `frames`, by (row, column), in a colour."""
+    height, width = (SCALE * size for size in images.shape[2:])
+    font = ImageFont.load_default(size=LETTER)
+    margin = GAP + int(max((font.getlength(name) for name in rows), default=0)) + GAP
+    lines = 1 + max((name.count("\n") for name in columns), default=0)
+    head = GAP + lines * (LETTER + 6)
+    size = (margin + len(columns) * (width + GAP), head + len(rows) * (height + GAP))
+    canvas = Image.new("RGBA", size)
+    draw = ImageDraw.Draw(canvas)
+    for column, name in enumerate(columns):
+        middle = margin + column * (width + GAP) + width // 2
+        draw.multiline_text((middle, head - GAP), name, TEXT, font, anchor="md", align="center")
+    for row, name in enumerate(rows):
+        top = head + row * (height + GAP)
+        draw.text((margin - GAP, top + height // 2), name, TEXT, font, anchor="rm")
+        for column in range(len(columns)):
+            left = margin + column * (width + GAP)
+            frame = frames.get((row, column))
+            edge = FRAME if frame else 1
+            draw.rectangle(
+                (left - edge, top - edge, left + width - 1 + edge, top + height - 1 + edge), frame or EDGE
+            )
+            pixels = (images[row, column].clip(0, 1) * 255).round().astype(np.uint8)
+            canvas.paste(
+                Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST), (left, top)
+            )
+    return np.asarray(canvas)

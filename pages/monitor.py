@@ -18,6 +18,9 @@ REST = 5.0  # seconds, while somebody may resume it elsewhere
 PLAY = 0.8  # seconds a snapshot
 CHART_HEIGHT = 340  # pixels
 SMALL_CHART_HEIGHT = 250
+PANEL_HEIGHT = 150
+PANELS_IN_A_ROW = 5
+PANEL_POINTS = 50
 NEWEST = "newest"
 SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
 SMOOTHING_DEFAULT = 500
@@ -78,8 +81,8 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
         shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
         if shown:
             everyones_answers(run, shown[-1])
-            one_mechanism(run, shown[-1], history.stretches(drawn, 2 * smoothing), mechanisms, marked)
-        tables(lines, then, mechanisms)
+            one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
+        tables(lines, then, mechanisms, run, shown)
     elif seen.live:
         st.info(
             "The race has not begun: first the experts learn to copy their input, so that all start level.",
@@ -201,12 +204,15 @@ def choose_cell(experts: int, mechanisms: list[str]) -> None:
             st.session_state["expert"] = figures.badge(expert)
 
 
-def one_mechanism(run: Run, step: int, lines: Stretch, mechanisms: list[str], marked: int | None) -> None:
+def one_mechanism(
+    run: Run, step: int, history: History, smoothing: int, mechanisms: list[str], marked: int | None
+) -> None:
     """One mechanism under the glass: every expert's score over steps, one expert's answers at a snapshot."""
-    st.subheader("One mechanism, one expert", anchor=False)
+    lines = history.stretches(figures.drawn_points(history), 2 * smoothing)
     newest = lines.wins[-1]
     badges = [figures.badge(expert) for expert in range(len(newest))]
     owner = owners(win_share(newest))[0] or 0
+    st.subheader("One mechanism, one expert", anchor=False)
     first, second = st.columns(2)
     mechanism = first.selectbox("Mechanism", mechanisms, key="mechanism", bind="query-params")
     expert = second.selectbox("Expert", badges, index=owner, key="expert", bind="query-params")
@@ -221,11 +227,37 @@ def one_mechanism(run: Run, step: int, lines: Stretch, mechanisms: list[str], ma
             key="scores",
             alt=f"Lines: mean score of each expert on {mechanism}, over steps",
         )
+    with st.expander(
+        "Scores on every mechanism", key="panels", on_change="rerun", bind="query-params"
+    ) as panels:
+        if panels.open:
+            score_panels(history, smoothing, mechanisms, marked)
     # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
     from pages.ui import pictures
 
     st.markdown(f"**{expert} on {mechanism}** after step {step:,} · held-out digits; its score, and who won")
-    st.html(pictures.detail(run.folder, step, badges.index(expert), index))
+    pictures.show(
+        pictures.detail(run.folder, step, badges.index(expert), index),
+        f"Eight digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
+        "one-expert",
+        least=560,
+    )
+
+
+def score_panels(history: History, smoothing: int, mechanisms: list[str], marked: int | None) -> None:
+    """A small chart of scores for each mechanism; the expert that is ahead at the end is named."""
+    lines = history.stretches(figures.drawn_points(history, PANEL_POINTS), 4 * smoothing)
+    for first in range(0, len(mechanisms), PANELS_IN_A_ROW):
+        for index, column in enumerate(st.columns(PANELS_IN_A_ROW, gap="small"), first):
+            if index < len(mechanisms):
+                with column:
+                    st.caption(mechanisms[index])
+                    st.echarts_chart(
+                        figures.score_panel(lines, index, marked),
+                        height=PANEL_HEIGHT,
+                        key=f"panel {index}",
+                        alt=f"Lines: mean score of each expert on {mechanisms[index]}, over steps",
+                    )
 
 
 def everyones_answers(run: Run, step: int) -> None:
@@ -236,19 +268,19 @@ def everyones_answers(run: Run, step: int) -> None:
         f"One held-out digit for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
         "the originals on the right."
     )
-    st.html(pictures.answers(run.folder, step))
-    st.download_button(
-        "Save as PNG",
-        lambda: pictures.answers_png(run.folder, step),
-        file_name=f"{run.id}-step-{step}.png",
-        mime="image/png",
-        icon=":material/download:",
+    pictures.show(
+        pictures.answers(run.folder, step),
+        f"Answers of every expert to one digit of each mechanism, after step {step}",
+        "answers",
+        least=640,
     )
 
 
-def tables(lines: Stretch, then: History, mechanisms: list[str]) -> None:
-    """What the charts show, in numbers."""
-    with st.expander("The numbers", key="numbers"):
+def tables(lines: Stretch, then: History, mechanisms: list[str], run: Run, shown: list[int]) -> None:
+    """What the charts and pictures show, in numbers; made only while somebody looks at them."""
+    with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-params") as numbers:
+        if not numbers.open:
+            return
         recent, overall = then.recent(), then.all().wins[0]
         share = win_share(recent.wins[0])
         st.dataframe(
@@ -279,6 +311,35 @@ def tables(lines: Stretch, then: History, mechanisms: list[str]) -> None:
             hide_index=True,
             height=240,
         )
+        st.caption(
+            "Share of the images that each expert won, quality and losses: the points of the lines above."
+        )
+        of_mechanism = win_share(recent.wins[0]).T
+        mean = recent.score[0].T
+        st.dataframe(
+            {
+                "mechanism": mechanisms,
+                **{
+                    f"{figures.badge(expert)}, {what}": table[:, expert].round(2)
+                    for what, table in (("share", of_mechanism), ("mean score", mean))
+                    for expert in range(then.experts)
+                },
+            },
+            hide_index=True,
+        )
+        st.caption(f"Who wins what, and the mean scores, over the newest {int(recent.images[0]):,} images.")
+        if shown:
+            from pages.ui import pictures
+
+            scores = pictures.scores(run.folder, shown[-1])
+            st.dataframe(
+                {
+                    "mechanism": mechanisms,
+                    **{figures.badge(expert): scores[:, expert].round(2) for expert in range(then.experts)},
+                },
+                hide_index=True,
+            )
+            st.caption(f"Scores of everyone's answers to the digits above, after step {shown[-1]:,}.")
 
 
 heading, picker = st.columns([3, 2], vertical_alignment="bottom")

@@ -24,12 +24,16 @@ def differences(left: runs.Glance, right: runs.Glance) -> None:
     st.dataframe(
         {
             "setting": list(there),
-            left.run.label: [str(here[name]) for name in there],
-            right.run.label: [str(there[name]) for name in there],
+            left.run.label: [in_words(here[name]) for name in there],
+            right.run.label: [in_words(there[name]) for name in there],
         },
         hide_index=True,
         key="differences",
     )
+
+
+def in_words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def numbers(seen: runs.Glance, history: History) -> None:
@@ -65,19 +69,21 @@ except StoreError as error:
     st.stop()
 differences(*seen)
 
+halves = st.columns(2, gap="large")
+for half, each in zip(halves, seen):
+    with half, st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(runs.title(each), anchor=False, width="content")
+        runs.state_badge(each.state)
 if not all(history.rows for history in histories):
     st.info("One of them has no recorded step yet.", icon=":material/hourglass_top:")
     st.stop()
 stretches = [history.stretches(figures.drawn_points(history), SMOOTHING) for history in histories]
 races = figures.on_the_same_axes([figures.race(stretch) for stretch in stretches])
 qualities = figures.on_the_same_axes([figures.quality(stretch) for stretch in stretches])
-for side, column, each, history, race, quality in zip(
-    ("left", "right"), st.columns(2, gap="large"), seen, histories, races, qualities
+for side, half, each, history, race, quality in zip(
+    ("left", "right"), halves, seen, histories, races, qualities
 ):
-    with column:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(runs.title(each), anchor=False, width="content")
-            runs.state_badge(each.state)
+    with half:
         numbers(each, history)
         specs, wins = each.config.mechanisms, history.recent().wins[0]
         runs.ownership_chips(wins, specs)

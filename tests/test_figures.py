@@ -25,20 +25,27 @@ def history(count: int) -> History:
     return history_of(rows, experts=2, mechanisms=2)
 
 
-def race(seen: History, marked: int | None = None):
-    return figures.race(seen.stretches(figures.drawn_points(seen), images=20), marked)["series"]
+def race(seen: History, marked: int | None = None) -> figures.Option:
+    return figures.race(seen.stretches(figures.drawn_points(seen), images=20), marked)
+
+
+def points(chart: figures.Option) -> list[list[float | None]]:
+    """Step, then a column for each line, as the lines say that they read them."""
+    assert [line["encode"] for line in chart["series"]] == [
+        {"x": 0, "y": column + 1} for column in range(len(chart["series"]))
+    ]
+    return chart["dataset"]["source"]
 
 
 def test_the_race_counts_the_newest_images_only() -> None:
-    series = race(history(4))
-    assert [line["name"] for line in series] == ["E0", "E1"]
+    chart = race(history(4))
+    assert [line["name"] for line in chart["series"]] == ["E0", "E1"]
     # First row alone: all to expert 0. From then on any two rows are one of each.
-    assert series[0]["data"] == [[5, 100.0], [10, 50.0], [15, 50.0], [20, 50.0]]
-    assert series[1]["data"] == [[5, 0.0], [10, 50.0], [15, 50.0], [20, 50.0]]
+    assert points(chart) == [[5, 100.0, 0.0], [10, 50.0, 50.0], [15, 50.0, 50.0], [20, 50.0, 50.0]]
 
 
 def test_long_runs_are_thinned_and_drawn_points_stay_where_they_are() -> None:
-    before, after = race(history(1001))[0]["data"], race(history(1101))[0]["data"]
+    before, after = points(race(history(1001))), points(race(history(1101)))
     assert len(after) <= figures.POINTS + 1
     assert after[: len(before) - 1] == before[:-1]  # the last one is the newest row, whatever its place
     assert [data[-1][0] for data in (before, after)] == [5 * 1001, 5 * 1101]
@@ -46,25 +53,26 @@ def test_long_runs_are_thinned_and_drawn_points_stay_where_they_are() -> None:
 
 def test_scores_leave_a_gap_where_a_mechanism_had_no_image() -> None:
     seen = history(3)
-    lines = figures.scores(seen.stretches(figures.drawn_points(seen), images=10), mechanism=0)["series"]
-    assert lines[0]["data"] == [[5, 2.0], [10, None], [15, 2.0]]
-    assert lines[1]["data"] == [[5, -1.0], [10, None], [15, -1.0]]
+    lines = figures.scores(seen.stretches(figures.drawn_points(seen), images=10), mechanism=0)
+    assert points(lines) == [[5, 2.0, -1.0], [10, None, None], [15, 2.0, -1.0]]
 
 
 def test_the_step_that_the_page_is_about_is_marked() -> None:
-    assert "markLine" not in race(history(4))[0]
-    assert race(history(4), marked=10)[0]["markLine"]["data"] == [{"xAxis": 10}]
+    assert "markLine" not in race(history(4))["series"][0]
+    assert race(history(4), marked=10)["series"][0]["markLine"]["data"] == [{"xAxis": 10}]
 
 
-def test_the_winners_answer_is_framed_in_its_colour() -> None:
-    inputs, originals = np.zeros((2, 4, 5)), np.ones((2, 4, 5))
-    picture = figures.answer_table(inputs, np.full((3, 2, 4, 5), 0.5), np.array([2, 0]), originals)
-    gap = 2 * figures.FRAME
-    assert picture.shape == (3 * (2 * (4 + gap) + gap), 3 * (5 * (5 + gap) + gap), 3)
-    # Row 0, winner 2: the pixel left of its answer, in the fourth column.
-    frame = picture[3 * gap, 3 * (gap + 3 * (5 + gap)) - 1]
-    assert frame.tolist() == [0xBD, 0x1F, 0x01]
-    assert picture[3 * gap, 3 * gap - 1].tolist() == [128, 128, 128]  # no frame around an input
+def test_each_image_of_a_table_is_in_its_place_and_the_winner_is_framed() -> None:
+    images = np.arange(6).reshape(2, 3, 1, 1).repeat(4, axis=2).repeat(5, axis=3) / 10
+    picture = figures.picture_table(images, ["a", "b"], ["x", "y", "z\nz"], {(0, 2): "#bd1f01"})
+    height, width = figures.SCALE * 4 + figures.GAP, figures.SCALE * 5 + figures.GAP
+    top, left = picture.shape[0] - 2 * height, picture.shape[1] - 3 * width
+    corners = picture[top::height, left::width]
+    assert corners[..., 0].tolist() == [[0, 26, 51], [76, 102, 128]]  # 255 times 0, 0.1, …, 0.5
+    assert (corners[..., 3] == 255).all()
+    assert picture[top, left + 2 * width - 1].tolist() == [0xBD, 0x1F, 0x01, 255]
+    assert picture[top, left - 1].tolist() == [128, 128, 128, 110]  # an edge, no frame
+    assert picture[top, left - 5].tolist()[3] == 0
 
 
 def test_the_table_shows_shares_of_each_mechanism() -> None:
@@ -76,11 +84,3 @@ def test_the_table_shows_shares_of_each_mechanism() -> None:
 def test_totals_are_counts_by_expert() -> None:
     bars = figures.totals(np.array([[3, 0], [1, 8]]))["series"][0]["data"]
     assert [bar["value"] for bar in bars] == [3, 9]
-
-
-def test_a_mosaic_puts_each_image_in_its_place() -> None:
-    images = np.arange(6).reshape(2, 3, 1, 1) / 10
-    picture = figures.mosaic(images, scale=1, gap=1)
-    assert picture.shape == (3, 5)
-    assert picture[::2, ::2].tolist() == [[0, 26, 51], [76, 102, 128]]  # 255 times 0, 0.1, …, 0.5
-    assert figures.mosaic(images, scale=3, gap=1).shape == (9, 15)

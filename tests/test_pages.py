@@ -1,5 +1,7 @@
 """Every page in every state a run can be in, without an exception, saying what it should."""
 
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +15,22 @@ from icm.config import SECTIONS, RunConfig, field_sentences
 from icm.store import Run, RunStore
 
 PROJECT = Path(__file__).parents[1]
-PAGES = ("home.py", "train.py", "monitor.py")  # those about one run
+PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
 
 
-def show(page: str) -> AppTest:
+def show(page: str, **link: str) -> AppTest:
+    """The page as a link with these parameters opens it."""
     app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
+    app.query_params.update(link)
     if page != "home.py":
         app.switch_page(page).run()
     return app
+
+
+def put_beside(run: Run) -> None:
+    """A sound copy, for the page that wants two runs; older, so that the other pages are about `run`."""
+    copy = shutil.copytree(run.folder, run.folder.with_name("copy"))
+    os.utime(copy / "config.json", (1, 1))
 
 
 def words(app: AppTest) -> str:
@@ -57,6 +67,7 @@ STATES: dict[str, tuple[bool, Callable[[Run], None]]] = {
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_tells_the_state_by_its_word(trained: Run, state: str, page: str) -> None:
     held, make = STATES[state]
+    put_beside(trained)
     make(trained)
     if held:
         with trained.locked():
@@ -70,6 +81,7 @@ def test_a_page_tells_the_state_by_its_word(trained: Run, state: str, page: str)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_stalled_run_is_called_stalled(trained: Run, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("icm.store.STALLED_AFTER", -1.0)
+    put_beside(trained)
     trained.write_status("competing", 3, 6)
     with trained.locked():
         app = show(page)
@@ -81,13 +93,15 @@ def test_a_stalled_run_is_called_stalled(trained: Run, page: str, monkeypatch: p
 def test_without_a_run_a_page_says_what_to_do(store: RunStore, root: Path, page: str) -> None:
     app = show(page)
     assert not app.exception
-    assert "No run yet" in words(app) or "no run to watch yet" in words(app)
+    text = words(app)
+    assert any(said in text for said in ("No run yet", "no run to watch yet", "Two runs are needed"))
     assert any("rain" in button.label for button in app.button)
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("damaged", ["config.json", "status.json"])
 def test_an_unreadable_run_folder_breaks_no_page(trained: Run, page: str, damaged: str) -> None:
+    put_beside(trained)
     (trained.folder / damaged).write_text("{")
     app = show(page)
     assert not app.exception
@@ -96,10 +110,17 @@ def test_an_unreadable_run_folder_breaks_no_page(trained: Run, page: str, damage
 
 
 def test_monitor_shows_what_was_counted(trained: Run) -> None:
-    app = show("monitor.py")
+    app = show("monitor.py", numbers="true")
     table = app.dataframe[0].value
     assert table[["E0", "E1", "E2"]].to_numpy().sum() == 6 * 8  # six steps of eight images
     assert list(table["mechanism"]) == ["right=6", "left=6", "contrast"]
+
+
+def test_closed_tables_and_panels_cost_nothing(trained: Run) -> None:
+    assert not show("monitor.py").dataframe
+    assert len(show("monitor.py", panels="true").get("echarts_chart")) == 3 + len(
+        show("monitor.py").get("echarts_chart")
+    )
 
 
 def test_monitor_tells_what_the_run_is_computed_with(trained: Run) -> None:
@@ -181,9 +202,7 @@ def test_a_preset_says_how_long_it_takes_here(store: RunStore, root: Path) -> No
 
 
 def test_a_new_run_starts_from_another_ones_settings(trained: Run) -> None:
-    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
-    app.query_params["like"] = "a-run"
-    app.switch_page("train.py").run()
+    app = show("train.py", like="a-run")
     assert not app.exception
     assert "those of run a-run" in words(app)
     assert "--training.steps 6" in command_on(app)
@@ -219,7 +238,7 @@ def test_the_time_slider_shows_the_run_as_it_was(trained: Run, root: Path) -> No
     trained.extend(60)
     with trained.locked():
         list(running.train(trained, root))
-    app = show("monitor.py")
+    app = show("monitor.py", numbers="true")
     slider = next(each for each in app.select_slider if each.label.startswith("Time"))
     assert slider.options == ["0", "6", "25", "50", "60", "newest"]
     slider.set_value("25").run()
@@ -229,10 +248,7 @@ def test_the_time_slider_shows_the_run_as_it_was(trained: Run, root: Path) -> No
 
 
 def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained: Run) -> None:
-    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60)
-    app.run()
-    app.query_params["run"] = "gone"
-    app.switch_page("monitor.py").run()
+    app = show("monitor.py", run="gone")
     assert not app.exception
     assert "no run 'gone'" in words(app)
     assert box(app, "Run").value == "a-run"

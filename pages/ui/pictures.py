@@ -1,8 +1,10 @@
 """Pictures that need the networks or the digits: computed once per snapshot, then served from a cache.
 
-Small images are inlined, so that a table of a hundred comes in one piece and none is missing."""
+A table of a hundred images is one picture, which the browser fetches once however often the page looks; the few images
+on a card are inlined."""
 
 import base64
+import gc
 import io
 from pathlib import Path
 
@@ -13,12 +15,15 @@ from PIL import Image
 
 from icm.data import data_root, load_digits, named_source, resolve_source
 from icm.evaluation import Examples, changed_digits, examples, examples_of_one, networks
-from icm.figures import answer_table, badge, colour, mosaic
+from icm.figures import badge, colour, picture_table
 from icm.mechanisms import KINDS, parse
 from icm.store import Run
 
 DETAIL_DIGITS = 8
 torch.set_num_threads(1)  # the other cores are the trainer's
+# Streamlit collects garbage after every look at a page; walking torch's own objects, which stay, took 0.2 s each time.
+gc.collect()
+gc.freeze()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -97,52 +102,29 @@ def before_and_after(spec: str) -> str:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def answers(folder: Path, step: int) -> str:
-    """HTML: a row a mechanism; what came in, every expert's answer with the winner's framed, the true original."""
+def answers(folder: Path, step: int) -> bytes:
+    """PNG: a row a mechanism; what came in, every expert's answer with the winner's framed, the true original."""
     shown = _examples(folder, step)
-    mechanisms = parse(Run(folder).config().mechanisms)
-    experts = len(shown.contest.answers)
-    heads = ["", "input", *map(badge, range(experts)), "original"]
-    cells = [f"<div class='icm-head'>{word}</div>" for word in heads]
-    for row, mechanism in enumerate(mechanisms):
-        name = mechanism.name.replace("_", "-")
-        cells.append(f"<div class='icm-label'>{KINDS[mechanism.name].symbol} {name}</div>")
-        cells.append(_picture(shown.transformed[row, 0].numpy(), f"input, {name}"))
-        winner = int(shown.contest.winner[row])
-        for expert in range(experts):
-            score = float(shown.contest.logits[expert, row])
-            cells.append(
-                _picture(
-                    shown.contest.answers[expert, row, 0].numpy(),
-                    f"{badge(expert)} on {name}, score {score:.1f}" + ", the winner" * (expert == winner),
-                    frame=colour(expert) if expert == winner else None,
-                )
-            )
-        cells.append(_picture(shown.original[row, 0].numpy(), f"original of {name}"))
-    columns = f"minmax(88px,1.6fr) repeat({experts + 2},minmax(34px,1fr))"
-    return (
-        f"<style>{STYLE}</style><div class='icm-scroll'><div class='icm-answers' role='img' "
-        f"aria-label='Answers of every expert to one digit of each mechanism' "
-        f"style='grid-template-columns:{columns};min-width:{100 + 38 * (experts + 2)}px'>{''.join(cells)}</div></div>"
+    experts = [badge(expert) for expert in range(len(shown.contest.answers))]
+    columns = torch.cat([shown.transformed[None], shown.contest.answers, shown.original[None]])
+    return _png(
+        picture_table(
+            columns[:, :, 0].transpose(0, 1).numpy(),
+            [mechanism.name.replace("_", "-") for mechanism in parse(Run(folder).config().mechanisms)],
+            ["input", *experts, "original"],
+            {(row, 1 + winner): colour(winner) for row, winner in enumerate(shown.contest.winner.tolist())},
+        )
     )
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def answers_png(folder: Path, step: int) -> bytes:
-    """The same table as a picture to keep."""
-    shown = _examples(folder, step)
-    pixels = answer_table(
-        shown.transformed[:, 0].numpy(),
-        shown.contest.answers[:, :, 0].numpy(),
-        shown.contest.winner.numpy(),
-        shown.original[:, 0].numpy(),
-    )
-    return _png(pixels)
+def scores(folder: Path, step: int) -> np.ndarray:
+    """The discriminator's scores of those answers; a row a mechanism, a column an expert."""
+    return _examples(folder, step).contest.logits.T.numpy()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def detail(folder: Path, step: int, expert: int, mechanism: int) -> str:
-    """HTML: some digits of one mechanism as they came in, one expert's answers with their scores, and the originals."""
+def detail(folder: Path, step: int, expert: int, mechanism: int) -> bytes:
+    """PNG: some digits of one mechanism, a column each: as it came in, the expert's answer, the original; its score."""
     config = Run(folder).config()
     shown = examples_of_one(
         *_networks(folder, step),
@@ -150,23 +132,36 @@ def detail(folder: Path, step: int, expert: int, mechanism: int) -> str:
         parse(config.mechanisms)[mechanism],
         DETAIL_DIGITS,
     )
-    parts = []
-    for index in range(DETAIL_DIGITS):
-        winner = int(shown.contest.winner[index])
-        score = float(shown.contest.logits[expert, index])
-        verdict = "won" if winner == expert else f"{badge(winner)} won"
-        parts.append(
-            _card(
-                f"{score:+.1f}",
-                verdict,
-                [
-                    ("input", shown.transformed[index, 0].numpy()),
-                    (badge(expert), shown.contest.answers[expert, index, 0].numpy()),
-                    ("original", shown.original[index, 0].numpy()),
-                ],
-            )
+    rows = torch.stack([shown.transformed, shown.contest.answers[expert], shown.original])
+    winners = shown.contest.winner.tolist()
+    scores = shown.contest.logits[expert].tolist()
+    return _png(
+        picture_table(
+            rows[:, :, 0].numpy(),
+            ["input", badge(expert), "original"],
+            [
+                f"{score:+.1f}\n" + ("won" if winner == expert else f"{badge(winner)} won")
+                for score, winner in zip(scores, winners)
+            ],
+            {(1, column): colour(expert) for column, winner in enumerate(winners) if winner == expert},
         )
-    return _grid(parts)
+    )
+
+
+def show(png: bytes, alt: str, name: str, least: int) -> None:
+    """The picture, never narrower than `least` pixels: on a phone it is pushed sideways; and a button that saves it."""
+    with st.container(key=name, gap="small"):
+        st.html(f"<style>.st-key-{name}{{overflow-x:auto}}.st-key-{name} img{{min-width:{least}px}}</style>")
+        st.image(png, alt=alt)
+    st.download_button(
+        "Save as PNG",
+        png,
+        file_name=f"{name}.png",
+        mime="image/png",
+        icon=":material/download:",
+        key=f"save {name}",
+        on_click="ignore",
+    )
 
 
 def _card(symbol: str, name: str, images: list[tuple[str, np.ndarray]], winner: int | None = None) -> str:
@@ -186,13 +181,13 @@ def _grid(parts: list[str]) -> str:
     return f"<style>{STYLE}</style><div class='icm-grid'>{''.join(parts)}</div>"
 
 
-def _picture(image: np.ndarray, words: str, frame: str | None = None) -> str:
-    style = f" style='outline:3px solid {frame};outline-offset:1px'" if frame else ""
-    return f"<img src='{_data_url(image)}' alt='{words}' title='{words}'{style}>"
+def _picture(image: np.ndarray, words: str) -> str:
+    return f"<img src='{_data_url(image)}' alt='{words}' title='{words}'>"
 
 
 def _data_url(image: np.ndarray) -> str:
-    return "data:image/png;base64," + base64.b64encode(_png(mosaic(image[None, None], scale=1))).decode()
+    pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
+    return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode()
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -212,9 +207,4 @@ STYLE = """
 .icm-row figcaption{font-size:.75rem;opacity:.7;margin-top:3px;text-align:center}
 .icm-pair{display:flex;gap:6px}
 .icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
-.icm-scroll{overflow-x:auto}
-.icm-answers{display:grid;gap:6px;align-items:center;max-width:1000px;padding:4px}
-.icm-answers img{width:100%;image-rendering:pixelated;border-radius:3px;display:block}
-.icm-head{font-size:.75rem;opacity:.75;text-align:center}
-.icm-label{font-size:.85rem;white-space:nowrap}
 """
