@@ -58,7 +58,13 @@ def _line_chart(y_name: str) -> Option:
             "right": 0,
             "top": 0,
             "itemSize": 12,
-            "feature": {"saveAsImage": {"title": "Save as PNG"}},
+            "feature": {
+                "dataZoom": {
+                    "yAxisIndex": "none",
+                    "title": {"zoom": "Zoom: drag over steps", "back": "Back"},
+                },
+                "saveAsImage": {"title": "Save as PNG"},
+            },
         },
         "xAxis": {
             "type": "value",
@@ -68,6 +74,7 @@ def _line_chart(y_name: str) -> Option:
             "min": 0,
             "max": "dataMax",
             "splitLine": {"show": False},
+            "axisPointer": {"label": {"precision": 0}},
         },
         "yAxis": {
             "type": "value",
