@@ -49,6 +49,16 @@ def drawn_points(history: History, most: int = POINTS) -> Int[np.ndarray, " end"
     return points if history.rows % every == 0 else np.append(points, history.rows)
 
 
+def _toolbox(**more: Option) -> Option:
+    """Small tools in the corner; every chart can be saved."""
+    return {
+        "right": 0,
+        "top": 0,
+        "itemSize": 12,
+        "feature": {**more, "saveAsImage": {"title": "Save as PNG"}},
+    }
+
+
 def _line_chart(y_name: str) -> Option:
     return {
         "animation": False,
@@ -183,8 +193,9 @@ def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str])
     ]
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 8, "top": 8, "bottom": 30, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 26, "bottom": 30, "containLabel": True},
         "tooltip": {"formatter": "expert {@[0]}: {@[2]} of the images", "confine": True},
+        "toolbox": _toolbox(),
         "xAxis": {
             "type": "category",
             "data": [badge(expert) for expert in range(experts)],
@@ -231,8 +242,9 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
     counts = wins.sum(axis=1)
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 44, "top": 8, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 44, "top": 26, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "item", "confine": True},
+        "toolbox": _toolbox(),
         "xAxis": {"type": "value", "show": False},
         "yAxis": {
             "type": "category",
