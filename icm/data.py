@@ -180,7 +180,12 @@ def download(name: str, root: Path) -> None:
     """Fetches a set into `root` through torchvision; DataError when the name is unknown or the network fails."""
     from torchvision import datasets
 
-    fetchers = {"mnist": lambda: datasets.MNIST(str(root), download=True)}
+    fetchers: dict[str, Callable[[], object]] = {
+        "mnist": lambda: datasets.MNIST(str(root), download=True),
+        "omniglot": lambda: datasets.Omniglot(str(root), background=False, download=True),
+        "fashion": lambda: datasets.FashionMNIST(str(root), train=False, download=True),
+        "usps": lambda: datasets.USPS(str(root / "USPS"), train=False, download=True),
+    }
     if name not in fetchers:
         raise DataError(f"unknown set {name!r}; known: {', '.join(fetchers)}")
     try:

@@ -3,7 +3,7 @@
 Two questions are kept apart: who wins (win share, routing) and what comes back (PSNR of the winner's and of the
 owner's answer). Axes: expert, batch, channel, height, width; tables: mechanism, expert."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,10 @@ from icm.data import as_images, generator_for
 from icm.mechanisms import Mechanism, apply_each, apply_one
 from icm.models import Discriminator, ExpertBank, load_weights
 from icm.ownership import is_one_to_one, owners
-from icm.shapes import Images, Pixels
+from icm.shapes import Images, Labels, Pixels
 
 EVALUATION_SEED = 0  # the same images and the same noise for every run
+EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
 CHUNK = 64  # images at once
 LOWEST_ERROR = 1e-10  # mean squared error counted for a perfect answer: 100 dB
 
@@ -35,6 +36,7 @@ class Evaluation:
     psnr: list[float]  # dB, winners' answers
     psnr_owner: list[float | None]  # dB, the owner's answers to all images; None without an owner
     psnr_nothing: list[float]  # dB, the transformed images themselves
+    accuracy: dict[str, float] | None = None  # of a reader of digits: original, transformed, restored
 
     @property
     def one_to_one(self) -> bool:
@@ -64,7 +66,7 @@ class Evaluation:
             "psnr": by_mechanism(self.psnr),
             "psnr_owner": by_mechanism(self.psnr_owner),
             "psnr_nothing": by_mechanism(self.psnr_nothing),
-        }
+        } | ({} if self.accuracy is None else {"accuracy": self.accuracy})
 
 
 def psnr(
@@ -92,19 +94,35 @@ def play(experts: ExpertBank, discriminator: Discriminator, images: Images) -> C
 
 
 def evaluate(
-    experts: ExpertBank, discriminator: Discriminator, held_out: Pixels, mechanisms: Sequence[Mechanism]
+    experts: ExpertBank,
+    discriminator: Discriminator,
+    held_out: Pixels,
+    mechanisms: Sequence[Mechanism],
+    owner: Sequence[int | None] | None = None,
+    labels: Labels | None = None,
+    read: Callable[[Images], Labels] | None = None,
 ) -> Evaluation:
-    """Every image through every mechanism through every expert; `held_out` must be images never trained on."""
+    """Every image through every mechanism through every expert; `held_out` must be images never trained on.
+
+    `owner` is who owns each mechanism elsewhere, on the digits: without it those who do here. With `labels` and `read`,
+    which tells the digit of an image, the share that is read right."""
     originals = as_images(held_out)
     shares, winners_psnr, answers_psnr, nothing = [], [], [], []
+    right: dict[str, list[Tensor]] = {"original": [], "transformed": [], "restored": []}
     for index, mechanism in enumerate(mechanisms):
         generator = generator_for(EVALUATION_SEED, "evaluation", index)
         transformed = apply_one(originals, mechanism, generator)
         winner, quality = [], []
-        for images, truth in zip(transformed.split(CHUNK), originals.split(CHUNK)):
+        for start in range(0, len(originals), CHUNK):
+            piece = slice(start, start + CHUNK)
+            images, truth = transformed[piece], originals[piece]
             contest = play(experts, discriminator, images)
             winner.append(contest.winner)
             quality.append(psnr(contest.answers, truth))
+            if labels is not None and read is not None:
+                shown = {"original": truth, "transformed": images, "restored": contest.restored}
+                for name, each in shown.items():
+                    right[name].append(read(each) == labels[piece])
         winner, quality = torch.cat(winner), torch.cat(quality, dim=1)
 
         shares.append((count_wins(winner, experts.experts) / len(winner)).numpy())
@@ -112,7 +130,7 @@ def evaluate(
         answers_psnr.append(quality.mean(dim=1).tolist())
         nothing.append(float(psnr(transformed, originals).mean()))
 
-    owner = owners(np.stack(shares).T)
+    owner = owners(np.stack(shares).T) if owner is None else list(owner)
     return Evaluation(
         mechanisms=[mechanism.name for mechanism in mechanisms],
         win_share=np.stack(shares),
@@ -120,6 +138,9 @@ def evaluate(
         psnr=winners_psnr,
         psnr_owner=[None if expert is None else row[expert] for expert, row in zip(owner, answers_psnr)],
         psnr_nothing=nothing,
+        accuracy={name: round(float(torch.cat(each).float().mean()), 4) for name, each in right.items()}
+        if right["original"]
+        else None,
     )
 
 
@@ -130,12 +151,6 @@ class Examples:
     original: Images
     transformed: Images
     contest: Contest
-
-    @property
-    def restored(self) -> Images:
-        """The winners' answers."""
-        winner = self.contest.winner
-        return self.contest.answers[winner, torch.arange(len(winner))]
 
 
 def examples(
@@ -164,3 +179,33 @@ def changed_digits(held_out: Pixels, mechanisms: Sequence[Mechanism]) -> tuple[I
     original = as_images(held_out[: len(mechanisms)])
     generator = generator_for(EVALUATION_SEED, "evaluation")
     return original, apply_each(original, torch.arange(len(mechanisms)), mechanisms, generator)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a chain: an image, what the discriminator thinks of the image itself, and the contest over it."""
+
+    image: Images
+    score: float  # logit of the image itself
+    contest: Contest
+
+    @property
+    def better(self) -> bool:
+        """Whether the winner's answer scores higher than the image itself; where not, the chain ends."""
+        return float(self.contest.logits.max()) > self.score
+
+
+@torch.no_grad()
+def chain(
+    experts: ExpertBank, discriminator: Discriminator, image: Float[Tensor, "1 1 height width"], most: int
+) -> list[Round]:
+    """At most `most` rounds, each on the winner's answer of the one before: undoes mechanisms applied one after the other.
+
+    Ends with the first round whose winner scores no higher than the image that it was given."""
+    rounds: list[Round] = []
+    while len(rounds) < most:
+        rounds.append(Round(image, float(discriminator(image)), play(experts, discriminator, image)))
+        if not rounds[-1].better:
+            break
+        image = rounds[-1].contest.restored
+    return rounds

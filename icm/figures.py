@@ -300,6 +300,36 @@ def _named_lines(
     return chart
 
 
+def quality_by_mechanism(
+    labels: Sequence[str], bars: Mapping[str, Sequence[float | None]], highest: float
+) -> Option:
+    """PSNR for each mechanism, a bar for each of `bars`: none where nobody owns the mechanism."""
+    return {
+        "animation": False,
+        "grid": {"left": 8, "right": 8, "top": 48, "bottom": 8, "containLabel": True},
+        "tooltip": {"trigger": "axis", "confine": True},
+        "legend": {"left": 0, "top": 0},
+        "toolbox": _toolbox(),
+        "xAxis": {"type": "category", "data": list(labels), "axisLabel": {"interval": 0, "rotate": 35}},
+        "yAxis": {
+            "type": "value",
+            "name": "PSNR, dB",
+            "max": _round_up(highest),
+            "nameTextStyle": {"align": "left"},
+            "splitLine": {"lineStyle": {"color": GREY}},
+        },
+        "series": [
+            {
+                "name": name,
+                "type": "bar",
+                "color": COLOURS[place],
+                "data": [None if value is None else round(value, 1) for value in values],
+            }
+            for place, (name, values) in zip((0, 1, 3), bars.items())
+        ],
+    }
+
+
 def on_the_same_axes(charts: list[Option]) -> list[Option]:
     """Line charts with the limits that hold them all."""
     points = [row for chart in charts for row in chart["dataset"]["source"]]

@@ -16,17 +16,18 @@ from torch import Tensor
 
 from icm import data, training
 from icm.config import RunConfig
-from icm.evaluation import Evaluation, evaluate, networks, psnr
+from icm.evaluation import EVALUATION_IMAGES, Evaluation, networks, psnr
 from icm.history import HistoryWriter
 from icm.mechanisms import parse
 from icm.models import Engine, choose_device, choose_engine, set_arithmetic, weights
 from icm.records import StepRecord, Window
 from icm.shapes import Logits, MechanismIndex, Winner
 from icm.store import Phase, Run
+from icm.transfer import Transfer, measure, transfer
+from icm.unseen import Look, load_unseen
 
 HEARTBEAT = 0.5  # seconds between two writes of status.json
 PACKAGES = ("torch", "torchvision", "numpy", "streamlit")
-EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
 
 Draw = Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
 
@@ -306,11 +307,21 @@ def _seconds_each(step: Callable[[], None], seconds: float) -> float:
 
 
 def evaluate_run(
-    run: Run, root: Path, step: int | None, images: int = EVALUATION_IMAGES
-) -> tuple[int, Evaluation]:
-    """The snapshot of `step`, or the newest, measured on `images` digits that were never trained on."""
+    run: Run,
+    root: Path,
+    step: int | None,
+    on: str | None = None,
+    look: Look = "digits",
+    images: int = EVALUATION_IMAGES,
+) -> tuple[int, Evaluation | Transfer]:
+    """The snapshot of `step`, or the newest, measured on `images` images that were never trained on.
+
+    On the run's own held-out digits, or on another set beside them."""
     config = run.config()
     step = step if step is not None else max(run.snapshot_steps(), default=0)
-    experts, discriminator = networks(config, run.snapshot(step))
-    held_out = data.load_digits(data.named_source(config.source), root).test[:images]
-    return step, evaluate(experts, discriminator, held_out, parse(config.mechanisms))
+    nets, mechanisms = networks(config, run.snapshot(step)), parse(config.mechanisms)
+    source = data.named_source(config.source)
+    digits = load_unseen(source, root, look, images)
+    if on is None or on == source:
+        return step, measure(*nets, mechanisms, digits)
+    return step, transfer(*nets, mechanisms, digits, load_unseen(on, root, look, images))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from icm.data import load_digits
-from icm.evaluation import evaluate, examples, networks, psnr
+from icm.data import as_images, load_digits
+from icm.evaluation import chain, evaluate, examples, networks, psnr
 from icm.mechanisms import Mechanism, apply_one, invert, parse
 from icm.models import Discriminator, ExpertBank, weights
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
@@ -84,7 +84,7 @@ def test_examples_show_the_winners_answer(root) -> None:
         changed = apply_one(shown.original[index : index + 1], mechanism, torch.Generator())
         assert torch.equal(shown.transformed[index : index + 1], changed)
         answer = invert(changed, mechanisms[int(shown.contest.winner[index])])
-        assert torch.equal(shown.restored[index : index + 1], answer)
+        assert torch.equal(shown.contest.restored[index : index + 1], answer)
 
 
 def test_networks_come_back_from_their_snapshot(tiny) -> None:
@@ -125,3 +125,45 @@ def test_a_row_sums_the_steps_since_the_row_before() -> None:
     assert (record.psnr, record.expert_loss, record.discriminator_loss, record.images) == (20.0, 1.0, 1.0, 4)
     assert window.take(step=2).images == 0
     assert StepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+def test_a_chain_undoes_two_mechanisms_and_ends_when_nothing_scores_higher(root) -> None:
+    mechanisms = parse(["right=6", "left=6", "contrast"])
+    (digit,) = as_images(load_digits("builtin", root).test[:1])
+    generator = torch.Generator()
+    changed = apply_one(apply_one(digit[None], mechanisms[0], generator), mechanisms[2], generator)
+    rounds = chain(PerfectExperts(mechanisms), Referee(), changed, most=5)
+
+    assert [int(each.contest.winner) for each in rounds[:2]] == [2, 0]  # contrast, then right
+    assert [each.better for each in rounds] == [True, True, False]
+    torch.testing.assert_close(rounds[2].image, digit[None])
+    assert len(chain(PerfectExperts(mechanisms), Referee(), changed, most=1)) == 1
+
+
+def test_owners_from_elsewhere_are_those_whose_answers_and_wins_are_counted(root) -> None:
+    mechanisms = parse(["right=6", "left=6", "contrast"])
+    digits = load_digits("builtin", root).test[:20]
+    own = evaluate(PerfectExperts(mechanisms), Referee(), digits, mechanisms)
+    swapped = evaluate(PerfectExperts(mechanisms), Referee(), digits, mechanisms, owner=[1, 0, None])
+    assert swapped.owner == [1, 0, None]
+    assert (swapped.win_share == own.win_share).all()
+    expected = (own.win_share[0, 1] + own.win_share[1, 0] + 0) / 3
+    assert swapped.routing_accuracy == pytest.approx(expected)
+    assert swapped.psnr_owner[2] is None
+    assert swapped.psnr_owner[0] is not None
+    assert swapped.psnr_owner[0] < 15  # moved 12 pixels away from the original
+
+
+def test_accuracy_is_counted_on_originals_changed_digits_and_answers(root) -> None:
+    mechanisms = parse(["contrast"])
+    digits = load_digits("builtin", root)
+    # A reader of brightness: "1" for a dark picture, "0" for a bright one; every digit is labelled 1.
+    result = evaluate(
+        PerfectExperts(mechanisms),
+        Referee(),
+        digits.test[:6],
+        mechanisms,
+        labels=torch.ones(6, dtype=torch.long),
+        read=lambda images: (images.mean(dim=(1, 2, 3)) < 0.5).long(),
+    )
+    assert result.accuracy == {"original": 1.0, "transformed": 0.0, "restored": 1.0}

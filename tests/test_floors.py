@@ -14,11 +14,13 @@ FLOORS = (
     {"__main__"},
     {"cli"},
     {"launch", "run"},
-    {"training", "evaluation", "figures"},
+    {"transfer"},
+    {"training", "evaluation", "classifier", "figures"},
     {"history"},
     {"store", "records"},
+    {"unseen"},
     {"data"},
-    {"mechanisms", "models", "competition", "ownership"},
+    {"mechanisms", "models", "competition", "ownership", "sketch"},
     {"config", "shapes"},
 )
 

@@ -13,11 +13,23 @@ import streamlit as st
 import torch
 from PIL import Image
 
+from icm.classifier import Reader, load_reader
 from icm.data import data_root, load_digits, named_source, resolve_source
-from icm.evaluation import Examples, changed_digits, examples, examples_of_one, networks
+from icm.evaluation import (
+    Examples,
+    Round,
+    chain,
+    changed_digits,
+    examples,
+    examples_of_one,
+    networks,
+)
 from icm.figures import badge, colour, picture_table
 from icm.mechanisms import KINDS, parse
+from icm.shapes import Images
 from icm.store import Run
+from icm.transfer import Transfer, transfer
+from icm.unseen import Look, Unseen, load_unseen
 
 DETAIL_DIGITS = 8
 torch.set_num_threads(1)  # the other cores are the trainer's
@@ -44,6 +56,22 @@ def _examples(folder: Path, step: int) -> Examples:
     return examples(*_networks(folder, step), held_out, parse(config.mechanisms))
 
 
+@st.cache_resource(show_spinner=False)
+def reader() -> Reader:
+    return load_reader()
+
+
+def a_test_digit(number: int) -> np.ndarray:
+    """A digit that no expert was trained on, 32 x 32 in [0, 1]."""
+    held_out = digits(resolve_source("auto", data_root()), data_root()).test
+    return held_out[number % len(held_out), 0].numpy() / 255
+
+
+def rounds(folder: Path, step: int, image: Images, most: int) -> list[Round]:
+    """The experts of a snapshot on one image, and on the winner's answer, and so on."""
+    return chain(*_networks(folder, step), image, most)
+
+
 @st.cache_data(max_entries=16, show_spinner=False)
 def cards(folder: Path, step: int) -> str:
     """HTML: a card a mechanism, what came in, what the winner made of it, and the true original."""
@@ -63,7 +91,7 @@ def cards(folder: Path, step: int) -> str:
             for mechanism, changed, restored, truth, winner in zip(
                 parse(Run(folder).config().mechanisms),
                 shown.transformed,
-                shown.restored,
+                shown.contest.restored,
                 shown.original,
                 shown.contest.winner,
             )
@@ -148,8 +176,49 @@ def detail(folder: Path, step: int, expert: int, mechanism: int) -> bytes:
     )
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
+    return load_unseen(name, root, look, count)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def measured(folder: Path, step: int, name: str, look: Look, count: int) -> Transfer:
+    """The experts of a snapshot on the run's own digits and on another set."""
+    config = Run(folder).config()
+    digits = unseen(named_source(config.source), data_root(), look, count)
+    return transfer(
+        *_networks(folder, step), parse(config.mechanisms), digits, unseen(name, data_root(), look, count)
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def everyone_on(
+    folder: Path, step: int, name: str, look: Look, mechanism: int, owner: int | None, count: int
+) -> bytes:
+    """PNG: a row an image of the set; changed by the mechanism, every expert's answer, original. The owner's column framed."""
+    config = Run(folder).config()
+    shown = examples_of_one(
+        *_networks(folder, step),
+        unseen(name, data_root(), look, count).pixels,
+        parse(config.mechanisms)[mechanism],
+        count,
+    )
+    experts = [badge(expert) for expert in range(len(shown.contest.answers))]
+    columns = torch.cat([shown.transformed[None], shown.contest.answers, shown.original[None]])
+    winners = shown.contest.winner.tolist()
+    frames = {} if owner is None else {(row, 1 + owner): colour(owner) for row in range(count)}
+    return _png(
+        picture_table(
+            columns[:, :, 0].transpose(0, 1).numpy(),
+            [f"{badge(winner)} won" for winner in winners],
+            ["input", *experts, "original"],
+            frames,
+        )
+    )
+
+
 def show(png: bytes, alt: str, name: str, least: int) -> None:
-    """The picture, never narrower than `least` pixels: on a phone it is pushed sideways; and a button that saves it."""
+    """The picture, never narrower than `least` pixels: a phone scrolls it sideways; and a button that saves it."""
     with st.container(key=name, gap="small"):
         st.html(f"<style>.st-key-{name}{{overflow-x:auto}}.st-key-{name} img{{min-width:{least}px}}</style>")
         st.image(png, alt=alt)
@@ -171,7 +240,7 @@ def _card(symbol: str, name: str, images: list[tuple[str, np.ndarray]], winner: 
         else f'<span class="icm-chip" style="border-color:{colour(winner)}">{badge(winner)}</span>'
     )
     pictures = "".join(
-        f'<figure><img src="{_data_url(image)}" alt="{word}"><figcaption>{word}</figcaption></figure>'
+        f'<figure><img src="{data_url(image)}" alt="{word}"><figcaption>{word}</figcaption></figure>'
         for word, image in images
     )
     return f'<div class="icm-card"><div class="icm-name"><span>{symbol} {name}</span>{chip}</div><div class="icm-row">{pictures}</div></div>'
@@ -182,10 +251,11 @@ def _grid(parts: list[str]) -> str:
 
 
 def _picture(image: np.ndarray, words: str) -> str:
-    return f"<img src='{_data_url(image)}' alt='{words}' title='{words}'>"
+    return f"<img src='{data_url(image)}' alt='{words}' title='{words}'>"
 
 
-def _data_url(image: np.ndarray) -> str:
+def data_url(image: np.ndarray) -> str:
+    """An image in [0, 1] as a PNG that needs no second request."""
     pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
     return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode()
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -12,7 +13,9 @@ from icm.config import RunConfig
 from icm.figures import badge, colour
 from icm.history import History, read_history
 from icm.ownership import roles
-from icm.store import Run, RunState, RunStore, Status, StoreError, store_root
+from icm.store import SHIPPED, Run, RunState, RunStore, Status, StoreError, store_root
+
+PROJECT = Path(__file__).parents[2]
 
 METRIC_HELP = {
     "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
@@ -141,6 +144,32 @@ def pick(name: str = "run", default: int = 0) -> Run | None:
     return runs[chosen]
 
 
+def pick_trained(name: str = "run") -> Run | None:
+    """The run whose experts the page asks: any with a snapshot, and the one that ships with the project; None without one."""
+    runs = {run.id: run for run in [*store().runs(), shipped()] if run is not None and run.snapshot_steps()}
+    if not runs:
+        return None
+    wanted = st.query_params.get(name)
+    if wanted is not None and wanted not in runs:
+        st.warning(f"There is no trained run {wanted!r} here; another is shown.", icon=":material/link_off:")
+    names = list(runs)
+    start = wanted if wanted in runs else (SHIPPED if SHIPPED in runs else names[0])
+    chosen = st.selectbox(
+        name.capitalize(),
+        names,
+        index=names.index(start),
+        format_func=lambda run_id: "shipped with the project" if run_id == SHIPPED else runs[run_id].label,
+    )
+    st.query_params[name] = chosen
+    return runs[chosen]
+
+
+def shipped() -> Run | None:
+    """The trained run that comes with the project, wherever the store is."""
+    run = Run(PROJECT / "checkpoints" / SHIPPED)
+    return run if (run.folder / "config.json").is_file() else None
+
+
 def computed_with(run: Run) -> str:
     """What the trainer chose at its start, in words; empty before that."""
     environment = run.environment()
@@ -158,8 +187,8 @@ def computed_with(run: Run) -> str:
     return "Computed on " + ", ".join(word for word in words if word)
 
 
-def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
-    """Who owns what, an expert a chip, in its colour and in words."""
+def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> list[str]:
+    """What each expert undoes, in words."""
     names = [spec.partition("=")[0].replace("_", "-") for spec in specs]
     found = roles(wins)
     words = {expert: names[mechanism] for expert, mechanism in found.single.items()}
@@ -168,12 +197,18 @@ def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[s
         for expert, mine in found.overloaded.items()
     }
     words |= dict.fromkeys(found.idle, "idle")
+    return [words.get(expert, "undecided") for expert in range(len(wins))]
+
+
+def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
+    """Who owns what, an expert a chip, in its colour and in words."""
     chips = [
-        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {words.get(expert, 'undecided')}</span>"
-        for expert in range(len(wins))
+        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {words}</span>"
+        for expert, words in enumerate(role_words(wins, specs))
     ]
-    if found.unowned:
-        chips.append(f"<i>owned by nobody: {', '.join(names[each] for each in found.unowned)}</i>")
+    unowned = [specs[each].partition("=")[0].replace("_", "-") for each in roles(wins).unowned]
+    if unowned:
+        chips.append(f"<i>owned by nobody: {', '.join(unowned)}</i>")
     st.html(f"<style>{CHIP_STYLE}</style><div class='icm-chips'>{''.join(chips)}</div>")
 
 

@@ -1,0 +1,227 @@
+"""A person's picture becomes one image as the networks know them: 1 x 32 x 32, ink bright on 0.
+
+A file is opened with a grudge (size, format and work are bounded), then reduced in one of two ways: `canonical` makes
+it look like MNIST (20 x 20 box, centre of mass in the middle), `as_drawn` changes nothing but the resolution.
+Pictures: height width, in [0, 1], of any size."""
+
+import math
+import warnings
+from io import BytesIO
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
+
+SIZE = 32  # pixels, height and width of what comes out
+BOX = 20  # pixels, the longer side of a digit in MNIST
+MARGIN = 2  # pixels around MNIST's 28 x 28
+FINE = 4  # strokes are measured and thickened at this multiple of the final resolution
+
+MOST_BYTES = 5_000_000
+# Pixels by format: the costliest kind of each takes one slow core under a second and less than 200 MB, measured.
+MOST_PIXELS = {"JPEG": 16_000_000, "MPO": 16_000_000, "PNG": 12_000_000, "WEBP": 9_000_000}
+MOST_READS = 20_000  # 5 MB of empty PNG chunks are 1.2 million reads, nine seconds
+MOST_SCANS = 24  # of a progressive JPEG; each visits all pixels, and usual encoders make 10
+LONGEST = 1024  # pixels, of a picture once opened
+
+FAINT = 0.06  # contrast below which a picture is taken for empty paper
+STROKE = 2.6  # pixels, median over MNIST's test digits (mean distance to the edge, times 4)
+THINNEST = 1.5  # pixels, the least among them
+BLANK = 0.012  # mean of an image's ink; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.007
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used; the message is one sentence with the value and the remedy."""
+
+
+class _Bounded(BytesIO):
+    """Bytes that may be read so many times, which bounds what a file of countless small blocks costs."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MOST_READS:
+            raise PictureError(f"the picture has over {MOST_READS} blocks; save it again without metadata")
+        return super().read(size)
+
+
+def open_picture(data: bytes) -> Float[np.ndarray, "height width"]:
+    """The picture in grey, upright, at most 1024 pixels long; PictureError for whatever is no usable PNG, JPEG or WEBP.
+
+    An animation gives its first picture. Transparency is filled as `_flatten` says."""
+    if len(data) > MOST_BYTES:
+        raise PictureError(f"the picture has {len(data) / 1e6:.1f} MB; use one of at most 5 MB")
+    if data.startswith(b"\xff\xd8") and (scans := data.count(b"\xff\xda")) > MOST_SCANS:
+        raise PictureError(f"the JPEG has {scans} scans; save it again as an ordinary JPEG or as PNG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(_Bounded(data), formats=("PNG", "JPEG", "WEBP")) as image:
+                return _decode(image)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(
+            f"the file of {len(data)} bytes is no PNG, JPEG or WEBP; save it as one of these"
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(f"the picture is too large ({error}); make it smaller and try again") from error
+    except Exception as error:  # decoders meet damaged files with nearly every type there is
+        raise PictureError(f"the picture is damaged ({error}); save it again as PNG or JPEG") from error
+
+
+def _decode(image: Image.Image) -> Float[np.ndarray, "height width"]:
+    most = MOST_PIXELS[image.format or ""]
+    if image.width * image.height > most:
+        raise PictureError(
+            f"the {image.format} has {image.width} x {image.height} pixels; "
+            f"make it smaller, at most {most // 1_000_000} million"
+        )
+    image.draft("L", (LONGEST, LONGEST))  # a JPEG is decoded at a half, a quarter or an eighth
+    ImageOps.exif_transpose(image, in_place=True)
+
+    if image.mode.startswith("I"):  # 16 bits
+        eight = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+        small = Image.fromarray(eight)
+    else:
+        small = image.convert("RGBA" if image.has_transparency_data else "L")
+    small = small.reduce(math.ceil(max(small.size) / LONGEST))
+    grey = np.asarray(small.convert("L"), dtype=np.float32) / 255
+    if small.mode == "L":
+        return grey
+    return _flatten(grey, np.asarray(small.getchannel("A"), dtype=np.float32) / 255)
+
+
+def _flatten(
+    grey: Float[np.ndarray, "height width"], alpha: Float[np.ndarray, "height width"]
+) -> Float[np.ndarray, "height width"]:
+    """Dark ink comes to lie on white and bright ink on black.
+
+    Where more than half is opaque, paper is seen rather than ink, and what is missing is filled like the paper."""
+    dark = float((grey * alpha).sum()) < 0.5 * float(alpha.sum())
+    ground = 1.0 if dark != (alpha.mean() > 0.5) or not alpha.any() else 0.0
+    return (grey * alpha + ground * (1 - alpha)).astype(np.float32)
+
+
+def as_drawn(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 32"]:
+    """The picture as it is: made square with its background, then 32 x 32 by area; no polarity, no centring."""
+    missing = [max(grey.shape) - side for side in grey.shape]
+    square = np.pad(
+        grey, [(each // 2, each - each // 2) for each in missing], constant_values=np.median(_border(grey))
+    )
+    return _resized(square, SIZE, SIZE).clip(0, 1).astype(np.float32)
+
+
+def canonical(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 32"]:
+    """The picture as MNIST would hold it; all 0 where nothing stands out from the background.
+
+    Ink may be dark on bright, the light uneven, the stroke thin. A table beside the paper would be taken for ink."""
+    image = np.zeros((SIZE, SIZE), dtype=np.float32)
+    ink = _ink(grey)
+    if not ink.any():
+        return image
+
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    digit = _boxed(_thickened(_boxed(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], FINE)), 1)
+    height, width = digit.shape
+
+    top, left = (
+        min(max(round(SIZE / 2 - float(middle)), MARGIN), SIZE - MARGIN - side)
+        for middle, side in zip(ndimage.center_of_mass(digit), digit.shape)
+    )
+    image[top : top + height, left : left + width] = digit.clip(0, 1)
+    return image
+
+
+def ink(image: Float[np.ndarray, "height width"]) -> float:
+    """Mean of the ink, 0 for nothing and 1 for everything; about 0.1 for a digit of MNIST."""
+    return float(_ink(image).mean())
+
+
+def is_blank(image: Float[np.ndarray, "height width"]) -> bool:
+    """Nothing drawn, or a dot. For a photo ask of `canonical`: a digit in a wide picture is little ink."""
+    return ink(image) < BLANK
+
+
+def _ink(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """The marks on the picture: ground 0, full ink 1, specks and noise gone; all 0 for empty paper."""
+    grey = ndimage.uniform_filter(
+        grey, max(1, max(grey.shape) // 256)
+    )  # a single pixel says little in a large picture
+    level = grey - _light(grey)
+    if -level.min() > level.max():
+        level = -level
+    level = level - _ground(level)
+
+    peak = level.max()
+    rest = level[level <= peak / 2]
+    middle = np.median(rest)
+    floor = middle + 4.5 * np.median(np.abs(rest - middle))  # three standard deviations of the paper's noise
+    if peak < max(FAINT, 2.5 * floor):  # the highest of a million pixels of noise lies at five
+        return np.zeros_like(grey)
+    full = np.percentile(level[level >= peak / 2], 90)
+    level = ((level - floor) / (full - floor)).clip(0, 1)
+
+    touching = ndimage.binary_propagation(level > 0.5, structure=np.ones((3, 3)), mask=level > 0.02)
+    return np.where(touching, level, 0)
+
+
+def _light(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """How bright the paper would be everywhere: the border's brightness, continued as a quadratic surface."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in grey.shape), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y])
+    border = np.stack([_border(term) for term in terms], axis=1)
+    weights = np.linalg.lstsq(border, _border(grey))[0]
+    return np.tensordot(weights, terms, axes=1)
+
+
+def _ground(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """What is left under bright ink, such as a shadow: all that is as wide as a third of the picture."""
+    height, width = (min(side, 64) for side in grey.shape)
+    coarse = _resized(grey, height, width)
+    coarse = ndimage.grey_opening(coarse, size=(1 + height // 3, 1 + width // 3))
+    coarse = ndimage.gaussian_filter(coarse, (height / 16, width / 16))
+    factors = (grey.shape[0] / height, grey.shape[1] / width)
+    return np.asarray(ndimage.zoom(coarse, factors, order=1, mode="nearest", grid_mode=True))
+
+
+def _thickened(fine: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "taller wider"]:
+    """Strokes thinner than any of MNIST's are brought to its median; others stay as they are."""
+    solid = fine >= fine.max() / 2
+    width = 4 * np.asarray(ndimage.distance_transform_edt(np.pad(solid, 1)))[1:-1, 1:-1][solid].mean() / FINE
+    if width >= THINNEST:
+        return fine
+    fine = (fine / np.percentile(fine[solid], 90)).clip(0, 1)
+    radius = round((STROKE - width) / 2 * FINE)
+    return ndimage.grey_dilation(np.pad(fine, radius), footprint=_disc(radius), mode="constant")
+
+
+def _disc(radius: int) -> Bool[np.ndarray, "side side"]:
+    offsets = np.arange(-radius, radius + 1)
+    return offsets[:, None] ** 2 + offsets**2 <= (radius + 0.5) ** 2
+
+
+def _boxed(ink: Float[np.ndarray, "height width"], scale: int) -> Float[np.ndarray, "boxheight boxwidth"]:
+    """Brought to MNIST's box times `scale`, proportions kept."""
+    height, width = (max(1, round(BOX * side / max(ink.shape))) * scale for side in ink.shape)
+    return _resized(ink, height, width)
+
+
+def _border(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, " pixel"]:
+    return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
+def _resized(
+    grey: Float[np.ndarray, "height width"], height: int, width: int
+) -> Float[np.ndarray, "newheight newwidth"]:
+    """Every new pixel is the mean over the area it covers, fractions of pixels included."""
+    return _shares(grey.shape[0], height) @ grey @ _shares(grey.shape[1], width).T
+
+
+def _shares(old: int, new: int) -> Float[np.ndarray, "new old"]:
+    """How much of each new pixel lies in each old one, along one axis."""
+    edges = np.linspace(0, old, new + 1)[:, None]
+    covered = (edges - np.arange(old)).clip(0, 1)  # of every old pixel, by all before each edge
+    return np.diff(covered, axis=0) * new / old

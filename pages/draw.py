@@ -1,0 +1,182 @@
+"""Draw a digit and see who claims it: what you gave, what the networks see, what a mechanism makes of it, every expert's
+answer, the winner's beside the original. The link carries run, input, stage and mechanisms."""
+
+from typing import Literal, get_args
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float
+
+from icm import sketch
+from icm.store import Run, StoreError
+from pages.ui import runs
+from pages.ui.pad import pad, put
+
+Given = Literal["pad", "picture", "camera"]
+Stage = Literal["centred", "drawn"]
+GIVEN_WORDS: dict[Given, str] = {"pad": "Draw", "picture": "Upload", "camera": "Camera"}
+STAGE_WORDS: dict[Stage, str] = {"centred": "Centred as MNIST", "drawn": "Exactly as drawn"}
+STAGE_SAID: dict[Stage, str] = {
+    "centred": "The canonical stage ran: cropped, scaled to a box of 20 pixels, centred by mass, ink made bright.",
+    "drawn": "The canonical stage did not run: a shift or a swap of bright and dark that you drew is still there.",
+}
+MOST_MECHANISMS = 3
+MOST_ROUNDS = 6
+PAD = "pad"
+
+Grey = Float[np.ndarray, "height width"]
+
+
+def what_is_given() -> Grey | None:
+    """The picture of the chosen kind, or None, with a sentence on the page, when there is none."""
+    kind = st.segmented_control(
+        "Input",
+        get_args(Given),
+        default="pad",
+        required=True,
+        key="input",
+        bind="query-params",
+        format_func=GIVEN_WORDS.__getitem__,
+        label_visibility="collapsed",
+    )
+    if kind == "pad":
+        st.button(
+            "Put a test digit on the pad",
+            icon=":material/casino:",
+            on_click=put_a_test_digit,
+            help="A digit that no expert was trained on. You can draw on it.",
+        )
+        drawn = pad(PAD)
+        return None if drawn is None else np.asarray(drawn, dtype=float)
+    if kind == "picture":
+        file = st.file_uploader(
+            "A picture of a digit",
+            type=["png", "jpg", "jpeg", "webp"],
+            help="PNG, JPEG or WEBP of at most 5 MB. It stays on this machine.",
+        )
+    else:
+        file = st.camera_input("A photo of a digit, dark ink on light paper")
+    if file is None:
+        return None
+    try:
+        return sketch.open_picture(file.getvalue())
+    except sketch.PictureError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return None
+
+
+def put_a_test_digit() -> None:
+    from pages.ui import pictures
+
+    put(PAD, pictures.a_test_digit(int(np.random.default_rng().integers(1000))))
+
+
+def choices() -> tuple[Stage, list[str]]:
+    """The stage, and the mechanisms to apply, one after the other."""
+    from icm.mechanisms import KINDS
+
+    stage = st.segmented_control(
+        "What the networks see",
+        get_args(Stage),
+        default="centred",
+        required=True,
+        key="stage",
+        bind="query-params",
+        format_func=STAGE_WORDS.__getitem__,
+        help="Centring would undo a shift that you drew, and making ink bright would undo a swap of bright and dark: "
+        "choose 'Exactly as drawn' to have the experts undo them.",
+    )
+    names = st.multiselect(
+        "Then change it by",
+        list(KINDS),
+        default=["right"],
+        max_selections=MOST_MECHANISMS,
+        key="mechanisms",
+        bind="query-params",
+        format_func=lambda name: f"{KINDS[name].symbol} {name.replace('_', '-')}",
+        placeholder="Nothing: I drew it changed myself",
+        help="Applied one after the other, in this order.",
+    )
+    specs = []
+    for name in names:
+        kind = KINDS[name]
+        strength = kind.default
+        if kind.low < kind.high:
+            strength = st.slider(
+                f"{kind.symbol} {name.replace('_', '-')}, {kind.unit}",
+                kind.low,
+                kind.high,
+                kind.default,
+                kind.step,
+                format="%g",
+                key=f"strength {name}",
+                help="The experts know the strength that they were trained on.",
+            )
+        specs.append(f"{name}={strength:g}")
+    return stage or "centred", specs
+
+
+def one_more() -> None:
+    st.session_state["again"] = st.session_state.get("again", 0) + 1
+
+
+def laboratory(run: Run, step: int) -> None:
+    """Everything that a stroke moves."""
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        given = what_is_given()
+    if given is None or sketch.is_blank(given):
+        st.session_state["again"] = 0
+        right.info(
+            "Nothing is claimed yet. Draw a digit, put a test digit on the pad, or give a picture.",
+            icon=":material/draw:",
+        )
+    with left:
+        stage, specs = choices()
+    if given is None or sketch.is_blank(given):
+        return
+    # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
+    from pages.ui import claims
+
+    with right:
+        seen = sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
+        roles = runs.role_words(runs.history(runs.glance(run)).recent().wins[0], run.config().mechanisms)
+        found = claims.claim(run.folder, step, seen, specs, most=1 + st.session_state.get("again", 0))
+        st.html(claims.path(given, seen, specs, found, roles))
+        st.caption(STAGE_SAID[stage])
+        st.markdown("**Every expert's answer** · with the discriminator's score; the best score wins")
+        st.html(claims.everyone(found, roles))
+        again = len(found.rounds) <= MOST_ROUNDS and found.rounds[-1].better
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                "Again",
+                icon=":material/replay:",
+                on_click=one_more,
+                disabled=not again,
+                help="Feeds the winner's answer back in: undoes mechanisms applied one after the other.",
+            )
+            st.caption(claims.verdict(found), width="content")
+        if len(found.rounds) > 1:
+            st.html(claims.steps(found, roles))
+            st.button("Back to one round", on_click=lambda: st.session_state.update(again=0))
+
+
+heading, picker = st.columns([3, 2], vertical_alignment="bottom")
+heading.title("Draw", anchor=False)
+with picker:
+    run = runs.pick_trained()
+st.markdown(
+    "Draw a digit, let a mechanism change it, and see which expert claims it. Every expert answers; the discriminator picks the winner."
+)
+if run is None:
+    st.markdown("No trained experts yet.")
+    if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
+        st.switch_page("train.py")
+else:
+    try:
+        run.config()
+        newest = run.snapshot_steps()[-1]
+    except StoreError as error:
+        st.error(str(error), icon=":material/error:")
+    else:
+        st.fragment(laboratory)(run, newest)
