@@ -103,6 +103,14 @@ def named_source(source: str) -> Source:
     return "mnist" if source == "mnist" else "builtin"
 
 
+def source_at_hand(source: str, root: Path) -> Source:
+    """The digits to show a run on: its own, or the built-in ones where MNIST is not under `root`.
+
+    The built-in digits are some of MNIST's training digits, so a run on MNIST may have learned from them."""
+    own = named_source(source)
+    return "builtin" if own == "mnist" and not has_mnist(root) else own
+
+
 def load_digits(source: Source, root: Path) -> Digits:
     """The digits of a source, padded to 32 x 32; DataError when a file is missing or damaged."""
     return LOADERS[source](root)

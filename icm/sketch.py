@@ -67,7 +67,8 @@ def open_picture(data: bytes) -> Float[np.ndarray, "height width"]:
             f"the file of {len(data)} bytes is no PNG, JPEG or WEBP; save it as one of these"
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(f"the picture is too large ({error}); make it smaller and try again") from error
+        pixels = str(error).split(",")[0]
+        raise PictureError(f"the picture is too large ({pixels}); make it smaller and try again") from error
     except Exception as error:  # decoders meet damaged files with nearly every type there is
         raise PictureError(f"the picture is damaged ({error}); save it again as PNG or JPEG") from error
 
@@ -83,8 +84,7 @@ def _decode(image: Image.Image) -> Float[np.ndarray, "height width"]:
     ImageOps.exif_transpose(image, in_place=True)
 
     if image.mode.startswith("I"):  # 16 bits
-        eight = (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
-        small = Image.fromarray(eight)
+        small = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     else:
         small = image.convert("RGBA" if image.has_transparency_data else "L")
     small = small.reduce(math.ceil(max(small.size) / LONGEST))
@@ -147,9 +147,8 @@ def is_blank(image: Float[np.ndarray, "height width"]) -> bool:
 
 def _ink(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
     """The marks on the picture: ground 0, full ink 1, specks and noise gone; all 0 for empty paper."""
-    grey = ndimage.uniform_filter(
-        grey, max(1, max(grey.shape) // 256)
-    )  # a single pixel says little in a large picture
+    grain = max(1, max(grey.shape) // 256)  # pixels; a single one says little in a large picture
+    grey = ndimage.uniform_filter(grey, grain)
     level = grey - _light(grey)
     if -level.min() > level.max():
         level = -level

@@ -159,7 +159,7 @@ except StoreError as error:
     st.stop()
 name, look, step = choices(run)
 
-from icm.data import DataError, named_source  # noqa: E402
+from icm.data import DataError, data_root, source_at_hand  # noqa: E402
 from pages.ui import pictures  # noqa: E402
 
 labels = [spec.replace("_", "-") for spec in config.mechanisms]
@@ -174,7 +174,7 @@ except (DataError, StoreError) as error:
     st.stop()
 title = SETS[name].title.partition(",")[0]
 st.info(in_words(both.digits, both.other, title), icon=":material/compare:")
-source = named_source(config.source)
+source = source_at_hand(config.source, data_root())
 for side, half, shown, found in zip(
     ("left", "right"), st.columns(2, gap="large"), (source, name), (both.digits, both.other)
 ):
@@ -216,6 +216,13 @@ with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-pa
             },
             hide_index=True,
         )
+known = source == config.source
 st.caption(
-    f"Measured now on {MEASURED} images a mechanism, after step {step:,} of {run.label}; none was ever trained on."
+    f"Measured now on {MEASURED} images a mechanism, after step {step:,} of {run.label}. "
+    + (
+        "None was ever trained on."
+        if known
+        else "MNIST is not here: the built-in digits on the left are some of MNIST's training digits, so the experts may "
+        "have learned from them."
+    )
 )

@@ -48,7 +48,7 @@ steps = seen.run.snapshot_steps() if seen else []
 if seen and steps:
     st.subheader("What went in, what came out", anchor=False)
     st.caption(
-        f"One held-out digit for each mechanism, after {steps[-1]:,} steps of {seen.run.id}. The winner's number is in the "
+        f"One {pictures.kind_of_digit(seen.config)} for each mechanism, after {steps[-1]:,} steps of {seen.run.id}. The winner's number is in the "
         "corner. No expert ever saw the original."
     )
     with st.spinner("Asking the experts…"):

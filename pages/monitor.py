@@ -235,7 +235,7 @@ def one_mechanism(
     # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
     from pages.ui import pictures
 
-    st.markdown(f"**{expert} on {mechanism}** after step {step:,} · held-out digits; its score, and who won")
+    st.markdown(f"**{expert} on {mechanism}** after step {step:,} · its score, and who won")
     pictures.show(
         pictures.detail(run.folder, step, badges.index(expert), index),
         f"Eight digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
@@ -265,7 +265,7 @@ def everyones_answers(run: Run, step: int) -> None:
 
     st.subheader("Everyone's answers", anchor=False)
     st.caption(
-        f"One held-out digit for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
+        f"One {pictures.kind_of_digit(run.config())} for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
         "the originals on the right."
     )
     pictures.show(

@@ -1,11 +1,20 @@
-"""Shapes and types in icm's signatures are checked while the tests run; no test touches a real store."""
+"""Shapes and types in icm's signatures are checked while the tests run; no test touches a real store.
+
+Here are the store, the digits, and a browser with a server of its own."""
 
 import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 install_import_hook("icm", "beartype.beartype")
 
@@ -13,6 +22,19 @@ from icm.config import PRESETS, RunConfig  # noqa: E402
 from icm.data import Batch, data_root, draw_batch, generator_for, load_digits, split_halves  # noqa: E402
 from icm.mechanisms import parse  # noqa: E402
 from icm.store import RunStore  # noqa: E402
+
+PROJECT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 
 @pytest.fixture
@@ -49,3 +71,65 @@ def batch(root: Path) -> Batch:
 @pytest.fixture
 def tiny() -> RunConfig:
     return PRESETS["tiny"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser; skipped without one, unless ICM_REQUIRE_E2E=1, which makes that an error."""
+    if not CHROMIUM:
+        assert os.environ.get("ICM_REQUIRE_E2E") != "1", "ICM_REQUIRE_E2E=1, and there is no chromium"
+        pytest.skip("no chromium; ICM_REQUIRE_E2E=1 insists")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
+    """A fresh server with a store of its own; the address of its Home page."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    # One thread for each trainer and server here: they share two cores with the browser.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (tmp_path / "server.txt").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+        log_text = (tmp_path / "server.txt").read_text()
+        assert "Traceback" not in log_text, log_text
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        for run in store.runs():
+            run.request_stop()
+        deadline = time.monotonic() + 30
+        while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def page(chromium: Browser, server: str) -> Iterator[Page]:
+    """A tab that is closed before its server stops: a page that ticks would log that nobody answers."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(40 * SECONDS)
+    expect.set_options(timeout=40 * SECONDS)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: errors.append(request.url) if "localhost" not in request.url else None)
+    yield page
+    context.close()
+    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]

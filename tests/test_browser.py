@@ -1,19 +1,14 @@
-"""The app in a real browser, with a real server and a real trainer.
+"""The app in a real browser, with a real server and a real trainer: launch, watch, travel through time.
 
-Skipped without chromium, unless ICM_REQUIRE_E2E=1, which makes that an error."""
+The browser and its server are in conftest.py."""
 
 import base64
 import io
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from icm import launch
@@ -29,80 +24,7 @@ from icm import run as running
 from icm.config import RunConfig
 from icm.store import Run, RunStore
 
-PROJECT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium")
-REQUIRED = os.environ.get("ICM_REQUIRE_E2E") == "1"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SECONDS = 1000  # of a browser's time-out, in milliseconds
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM and not REQUIRED, reason="no chromium; ICM_REQUIRE_E2E=1 insists"
-)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    assert CHROMIUM, "ICM_REQUIRE_E2E=1, and there is no chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
-    """A fresh server with a store of its own; the address of its Home page."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    # One thread for each trainer and server here: they share two cores with the browser.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with (tmp_path / "server.txt").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
-        )
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-        log_text = (tmp_path / "server.txt").read_text()
-        assert "Traceback" not in log_text, log_text
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        for run in store.runs():
-            run.request_stop()
-        deadline = time.monotonic() + 30
-        while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-
-@pytest.fixture
-def page(chromium: Browser, server: str) -> Iterator[Page]:
-    """A tab that is closed before its server stops: a page that ticks would log that nobody answers."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(40 * SECONDS)
-    expect.set_options(timeout=40 * SECONDS)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: errors.append(request.url) if "localhost" not in request.url else None)
-    yield page
-    context.close()
-    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]
 
 
 def steps_done(page: Page) -> int:

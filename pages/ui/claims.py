@@ -31,12 +31,17 @@ class Claim:
     original_known: bool  # False when nothing was applied: the person may have drawn it changed
 
     @property
+    def last(self) -> Round:
+        """The round whose winner is believed: the newest that scored higher than what it was given, else the first."""
+        return ([self.rounds[0]] + [each for each in self.rounds if each.better])[-1]
+
+    @property
     def restored(self) -> Images:
-        return self.rounds[-1].contest.restored
+        return self.last.contest.restored
 
     @property
     def winner(self) -> int:
-        return int(self.rounds[-1].contest.winner[0])
+        return int(self.last.contest.winner[0])
 
 
 def claim(
@@ -79,8 +84,8 @@ def path(given: Picture, seen: Picture, specs: Sequence[str], found: Claim, role
 
 
 def everyone(found: Claim, roles: Sequence[str]) -> str:
-    """HTML: every expert's answer of the last round with its score above and what it undoes below; the winner's framed."""
-    contest = found.rounds[-1].contest
+    """HTML: every expert's answer of that round with its score above and what it undoes below; the winner's framed."""
+    contest = found.last.contest
     stops = [
         _stop(
             f"{badge(expert)}&ensp;{float(contest.logits[expert, 0]):+.1f}",
@@ -98,12 +103,13 @@ def steps(found: Claim, roles: Sequence[str]) -> str:
     stops = [_stop("Start", _array(found.changed), f"score {found.rounds[0].score:+.1f}")]
     for number, each in enumerate(found.rounds, start=1):
         winner = int(each.contest.winner[0])
+        score = f"score {float(each.contest.logits.max()):+.1f}"
         stops.append(
             _stop(
                 f"{number}: {badge(winner)} {escape(roles[winner])}",
                 _array(each.contest.restored),
-                f"score {float(each.contest.logits.max()):+.1f}",
-                frame=colour(winner),
+                score if each.better else f"{score}, no better: not taken",
+                frame=colour(winner) if each.better else None,
             )
         )
     return f"<style>{STYLE}</style><div class='icm-path'>{'<b>→</b>'.join(stops)}</div>"

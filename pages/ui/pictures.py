@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from icm.classifier import Reader, load_reader
-from icm.data import data_root, load_digits, named_source, resolve_source
+from icm.config import RunConfig
+from icm.data import data_root, load_digits, resolve_source, source_at_hand
 from icm.evaluation import (
     Examples,
     Round,
@@ -40,7 +41,7 @@ gc.freeze()
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def digits(source: str, root: Path):
-    return load_digits(named_source(source), root)
+    return load_digits(source_at_hand(source, root), root)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -59,6 +60,13 @@ def _examples(folder: Path, step: int) -> Examples:
 @st.cache_resource(show_spinner=False)
 def reader() -> Reader:
     return load_reader()
+
+
+def kind_of_digit(config: RunConfig) -> str:
+    """What the digits in the pictures are, in words that claim no more than is so."""
+    if source_at_hand(config.source, data_root()) == config.source:
+        return "held-out digit"
+    return "built-in digit (MNIST is not here, and the experts may have seen it)"
 
 
 def a_test_digit(number: int) -> np.ndarray:
@@ -185,7 +193,7 @@ def unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
 def measured(folder: Path, step: int, name: str, look: Look, count: int) -> Transfer:
     """The experts of a snapshot on the run's own digits and on another set."""
     config = Run(folder).config()
-    digits = unseen(named_source(config.source), data_root(), look, count)
+    digits = unseen(source_at_hand(config.source, data_root()), data_root(), look, count)
     return transfer(
         *_networks(folder, step), parse(config.mechanisms), digits, unseen(name, data_root(), look, count)
     )
