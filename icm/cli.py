@@ -1,4 +1,4 @@
-"""python -m icm train | resume | stop | runs | evaluate | data | speed | reader
+"""python -m icm train | resume | stop | runs | evaluate | data | speed | reader | export
 
 Exit codes: 0 done, 2 wrong words, 3 the run is already being trained, 1 anything else. A user's mistake is answered by
 one line on standard error. torch is imported only by the commands that compute, after the words have been understood."""
@@ -141,6 +141,23 @@ class Reader:
     """Folder of image sets; ICM_DATA_ROOT, else data/ in the project, when not given."""
     out: Path | None = None
     """Folder for weights and card; checkpoints/reader in the project when not given."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Makes a trained run small enough to ship: some snapshots in half precision, and a card of what was measured."""
+
+    run: RunName
+    """Name of the run."""
+    out: Path
+    """Folder to write; what is there is replaced."""
+    where: Places = field(default_factory=Where)
+    steps: tuple[int, ...] = (0, 100, 300, 500, 1000, 2000)
+    """Snapshots to keep."""
+    images: int = 1000
+    """Held-out digits to measure on, each sent through every mechanism."""
+    seeds_tried: str = "not said"
+    """How the run was chosen, for its card."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -381,6 +398,29 @@ def reader(words: list[str]) -> int:
     return 0
 
 
+def export(words: list[str]) -> int:
+    """Makes a run small enough to ship."""
+    command = _parse(Export, words)
+    run = RunStore(command.where.store).open(command.run)
+
+    from icm import export as shipping
+    from icm.data import data_root
+
+    card = shipping.export(
+        run,
+        command.out,
+        data_root(command.where.data_root),
+        command.steps,
+        command.images,
+        command.seeds_tried,
+    )
+    size = sum(path.stat().st_size for path in command.out.rglob("*") if path.is_file())
+    print(
+        f"run {run.id} is in {command.out}, {size / 1e6:.1f} MB; routing {card['digits']['routing_accuracy']:.1%}"
+    )
+    return 0
+
+
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "resume": resume,
@@ -390,6 +430,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "data": data,
     "speed": speed,
     "reader": reader,
+    "export": export,
 }
 
 

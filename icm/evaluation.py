@@ -23,6 +23,7 @@ from icm.shapes import Images, Labels, Pixels
 EVALUATION_SEED = 0  # the same images and the same noise for every run
 EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
 CHUNK = 64  # images at once
+MARGIN = 0.1  # logits: an expert that only touches up its own answer gains less
 LOWEST_ERROR = 1e-10  # mean squared error counted for a perfect answer: 100 dB
 
 
@@ -191,8 +192,8 @@ class Round:
 
     @property
     def better(self) -> bool:
-        """Whether the winner's answer scores higher than the image itself; where not, the chain ends."""
-        return float(self.contest.logits.max()) > self.score
+        """Whether the winner's answer scores higher than the image itself, by a margin; where not, the chain ends."""
+        return float(self.contest.logits.max()) > self.score + MARGIN
 
 
 @torch.no_grad()

@@ -272,22 +272,23 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
 
 def losses(seen: Stretch, marked: int | None = None) -> Option:
     """Both losses over steps."""
-    return _named_lines(
+    return named_lines(
         "loss", seen.step, {"winners": seen.losses[:, 0], "discriminator": seen.losses[:, 1]}, marked
     )
 
 
 def quality(seen: Stretch, marked: int | None = None) -> Option:
     """How close the winners' answers come to the true originals, over steps."""
-    return _named_lines("PSNR, dB", seen.step, {"winners' answers": seen.psnr}, marked)
+    return named_lines("PSNR, dB", seen.step, {"winners' answers": seen.psnr}, marked)
 
 
-def _named_lines(
+def named_lines(
     y_name: str,
     step: Int[np.ndarray, " end"],
-    lines: dict[str, Float[np.ndarray, " end"]],
-    marked: int | None,
+    lines: Mapping[str, Float[np.ndarray, " end"]],
+    marked: int | None = None,
 ) -> Option:
+    """A few lines with names, over steps."""
     chart = _line_chart(y_name)
     chart["grid"] = {**chart["grid"], "right": 16}
     chart["legend"] = {"show": len(lines) > 1, "right": 24, "top": 0}

@@ -1,10 +1,12 @@
 """Makes a run, and starts and stops it as a process of its own, which outlives the page, the tab and the server."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -15,7 +17,7 @@ from icm.config import RunConfig
 from icm.data import resolve_source
 from icm.mechanisms import parse
 from icm.models import choose_device
-from icm.store import Run, RunBusy, RunStore, StoreError
+from icm.store import Run, RunBusy, RunStore, StoreError, store_root
 
 START_TIMEOUT = 30.0  # seconds until the trainer must hold its lock
 PROJECT = Path(__file__).parents[1]
@@ -96,6 +98,54 @@ def _graphics_card() -> str:
 def start_timing(store: RunStore, root: Path) -> None:
     """Times the presets in a process of its own; `store.durations()` has the result some ten seconds later."""
     _begin(["speed"], store.root, root, subprocess.DEVNULL)
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """A set of images on its way here."""
+
+    name: str
+    root: Path
+    log: Path
+    begun_with: int  # bytes under the root
+    process: subprocess.Popen[bytes]
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself without the set; one that was cancelled has not failed."""
+        return (self.process.poll() or 0) > 0
+
+    def megabytes(self) -> float:
+        """Fetched so far."""
+        return max(_bytes_under(self.root) - self.begun_with, 0) / 1e6
+
+    def cancel(self) -> None:
+        self.process.terminate()
+
+    def last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1].removeprefix("icm: ") if said else f"{self.name} could not be fetched"
+
+
+def start_fetch(name: str, root: Path) -> Fetch:
+    """Fetches a set into `root` in a process of its own."""
+    log = Path(tempfile.mkdtemp()) / "log.txt"
+    with log.open("wb") as output:
+        process = _begin(["data", name], store_root(), root, output)
+    return Fetch(name, root, log, _bytes_under(root), process)
+
+
+def _bytes_under(root: Path) -> int:
+    total = 0
+    for path in root.rglob("*"):
+        with contextlib.suppress(OSError):  # a partial file may be renamed while we look
+            total += path.stat().st_size
+    return total
 
 
 def stop(run: Run, timeout: float) -> None:

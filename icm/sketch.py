@@ -16,7 +16,7 @@ from scipy import ndimage
 SIZE = 32  # pixels, height and width of what comes out
 BOX = 20  # pixels, the longer side of a digit in MNIST
 MARGIN = 2  # pixels around MNIST's 28 x 28
-FINE = 4  # strokes are measured and thickened at this multiple of the final resolution
+FINE = 8  # strokes are measured and thickened at this multiple of the final resolution
 
 MOST_BYTES = 5_000_000
 # Pixels by format: the costliest kind of each takes one slow core under a second and less than 200 MB, measured.
@@ -26,8 +26,8 @@ MOST_SCANS = 24  # of a progressive JPEG; each visits all pixels, and usual enco
 LONGEST = 1024  # pixels, of a picture once opened
 
 FAINT = 0.06  # contrast below which a picture is taken for empty paper
-STROKE = 2.6  # pixels, median over MNIST's test digits (mean distance to the edge, times 4)
-THINNEST = 1.5  # pixels, the least among them
+STROKE = 2.3  # pixels, the median width over MNIST's test digits, measured by `_stroke`
+THINNEST = 1.0  # pixels; hardly one of them is thinner
 BLANK = 0.012  # mean of an image's ink; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.007
 
 
@@ -117,7 +117,7 @@ def as_drawn(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 3
 def canonical(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 32"]:
     """The picture as MNIST would hold it; all 0 where nothing stands out from the background.
 
-    Ink may be dark on bright, the light uneven, the stroke thin. A table beside the paper would be taken for ink."""
+    Ink may be dark on bright, the light uneven, the stroke thin; around the ink there must be some paper and nothing else."""
     image = np.zeros((SIZE, SIZE), dtype=np.float32)
     ink = _ink(grey)
     if not ink.any():
@@ -171,8 +171,11 @@ def _light(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height
     """How bright the paper would be everywhere: the border's brightness, continued as a quadratic surface."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in grey.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y])
-    border = np.stack([_border(term) for term in terms], axis=1)
-    weights = np.linalg.lstsq(border, _border(grey))[0]
+    border, light = np.stack([_border(term) for term in terms], axis=1), _border(grey)
+    weights = np.linalg.lstsq(border, light)[0]
+    for _ in range(8):  # towards the least absolute error, so that ink at the border hardly counts
+        trust = 1 / np.sqrt(np.abs(light - border @ weights) + 0.01)
+        weights = np.linalg.lstsq(border * trust[:, None], light * trust)[0]
     return np.tensordot(weights, terms, axes=1)
 
 
@@ -187,19 +190,23 @@ def _ground(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "heigh
 
 
 def _thickened(fine: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "taller wider"]:
-    """Strokes thinner than any of MNIST's are brought to its median; others stay as they are."""
+    """Strokes thinner than nearly all of MNIST's are drawn again with a pen of its median width; others stay as they are."""
     solid = fine >= fine.max() / 2
-    width = 4 * np.asarray(ndimage.distance_transform_edt(np.pad(solid, 1)))[1:-1, 1:-1][solid].mean() / FINE
-    if width >= THINNEST:
+    if _stroke(solid) >= THINNEST:
         return fine
-    fine = (fine / np.percentile(fine[solid], 90)).clip(0, 1)
-    radius = round((STROKE - width) / 2 * FINE)
-    return ndimage.grey_dilation(np.pad(fine, radius), footprint=_disc(radius), mode="constant")
+    radius = (STROKE - _stroke(solid)) / 2 * FINE
+    distance = np.asarray(
+        ndimage.distance_transform_edt(np.pad(~solid, math.ceil(radius), constant_values=True))
+    )
+    return (radius + 0.5 - distance).clip(0, 1)
 
 
-def _disc(radius: int) -> Bool[np.ndarray, "side side"]:
-    offsets = np.arange(-radius, radius + 1)
-    return offsets[:, None] ** 2 + offsets**2 <= (radius + 0.5) ** 2
+def _stroke(solid: Bool[np.ndarray, "height width"]) -> float:
+    """Mean width in final pixels: across a stroke of width w the distance to the edge is w / 4 on average."""
+    distance = np.asarray(ndimage.distance_transform_edt(np.pad(solid, 1)))[1:-1, 1:-1]
+    return (
+        4 * float(distance[solid].mean() - 0.5) / FINE
+    )  # the centre of a pixel at the edge is half a pixel inside
 
 
 def _boxed(ink: Float[np.ndarray, "height width"], scale: int) -> Float[np.ndarray, "boxheight boxwidth"]:

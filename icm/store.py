@@ -165,6 +165,10 @@ class Run:
     def write_environment(self, environment: dict[str, Any]) -> None:
         _write_json(self.folder / "environment.json", environment)
 
+    def card(self) -> dict[str, Any] | None:
+        """What was measured when the run was made to ship; None for a run that was not."""
+        return _read_json(self.folder / "card.json") if (self.folder / "card.json").is_file() else None
+
     @property
     def label(self) -> str:
         """What a person calls the run; the run id when nobody has named it."""
@@ -182,6 +186,8 @@ class Run:
 
     def extend(self, steps: int) -> None:
         """More steps of competition, from a run that nobody trains; a resume then goes on to there."""
+        if self.id == SHIPPED:
+            raise StoreError(f"run {self.id} ships with the project and stays as it is; train one like it")
         with self.locked():
             now = self.config()
             if steps <= now.training.steps:

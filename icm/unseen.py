@@ -105,7 +105,7 @@ def _paste(ink: Ink, centre: bool) -> UInt8[np.ndarray, "32 32"]:
     """On a background of 0, its centre of mass, or else its middle, in the middle."""
     height, width = ink.shape
     middle = ndimage.center_of_mass(ink) if centre and ink.any() else ((height - 1) / 2, (width - 1) / 2)
-    top, left = (round((SIZE - 1) / 2 - at) for at in middle)
+    top, left = (round((SIZE - 1) / 2 - float(at)) for at in np.asarray(middle))
     canvas = np.zeros((SIZE, SIZE), np.uint8)
     top, left = (min(max(at, 0), SIZE - size) for at, size in ((top, height), (left, width)))
     canvas[top : top + height, left : left + width] = ink

@@ -3,7 +3,7 @@
 Does the mechanism transfer (how good is the owner's answer), and does the referee (does the owner win)? The link carries
 run, set, look, step and mechanism."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import streamlit as st
@@ -141,6 +141,37 @@ def column(
         )
 
 
+def over_training(card: dict[str, Any], step: int) -> None:
+    """What the card says: how both questions were answered at each kept snapshot, for every set."""
+    rows = card["over_steps"]
+    names = list(dict.fromkeys(row["set"] for row in rows))
+    steps = np.array(sorted({row["step"] for row in rows}))
+    shown = (
+        ("psnr_owner", 1.0, "PSNR, dB", "**Owners' answers over training**"),
+        ("routing_accuracy", 100.0, "routing, %", "**Routing over training**"),
+    )
+    st.subheader("With specialisation, or after it?", anchor=False)
+    for half, (field, scale, unit, heading) in zip(st.columns(2, gap="large"), shown):
+        lines = {
+            SETS[name].title.partition(",")[0]: np.array(
+                [scale * row[field] for row in rows if row["set"] == name]
+            )
+            for name in names
+        }
+        with half, st.container(border=True):
+            st.markdown(heading)
+            st.echarts_chart(
+                figures.named_lines(unit, steps, lines, step),
+                height=CHART_HEIGHT,
+                key=field,
+                alt=f"Lines: {unit} of every set at each kept snapshot",
+            )
+    st.caption(
+        f"Kept with the run, measured on {card['date']}: 32 images a mechanism at each kept step. The run: "
+        f"`{card['command']}`, {card['threads']} threads. Seeds tried: {card['seeds_tried']}"
+    )
+
+
 st.title("Compare", anchor=False)
 st.markdown(
     "Experts that learned from digits alone meet images they never saw. "
@@ -226,3 +257,9 @@ st.caption(
         "have learned from them."
     )
 )
+card = run.card()
+if card is not None:
+    over_training(card, step)
+from pages.ui.fetch import fetch_sets  # noqa: E402
+
+fetch_sets(data_root())

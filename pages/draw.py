@@ -93,7 +93,7 @@ def choices() -> tuple[Stage, list[str]]:
         max_selections=MOST_MECHANISMS,
         key="mechanisms",
         bind="query-params",
-        format_func=lambda name: f"{KINDS[name].symbol} {name.replace('_', '-')}",
+        format_func=lambda name: name.replace("_", "-"),
         placeholder="Nothing: I drew it changed myself",
         help="Applied one after the other, in this order.",
     )

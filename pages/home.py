@@ -17,6 +17,11 @@ with left:
         "A laboratory for *Learning Independent Causal Mechanisms* "
         "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."
     )
+    with st.container(horizontal=True):
+        if st.button("Draw a digit, see who claims it", icon=":material/draw:"):
+            st.switch_page("draw.py")
+        if st.button("Beyond digits", icon=":material/compare:"):
+            st.switch_page("compare.py")
 
 seen = runs.latest()
 with right, st.container(border=True):

@@ -13,7 +13,7 @@ ICM = Path(__file__).parents[1] / "icm"
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"launch", "run"},
+    {"launch", "run", "export"},
     {"transfer"},
     {"training", "evaluation", "classifier", "figures"},
     {"history"},

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from icm.data import DataError
-from icm.unseen import ALPHABETS, BOX, FACES, LOOKS, load_unseen, to_look
+from icm.unseen import ALPHABETS, BOX, FACES, LOOKS, Look, load_unseen, to_look
 
 
 def bar(height: int, width: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_an_empty_sheet_stays_empty() -> None:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_letters_are_drawn_the_same_each_time_and_a_smaller_draw_is_part_of_a_larger(
-    root: Path, look: str
+    root: Path, look: Look
 ) -> None:
     few, many = load_unseen("alphabets", root, look, 5).pixels, load_unseen("alphabets", root, look, 9).pixels
     assert many.shape == (9, 1, 32, 32)

@@ -158,8 +158,9 @@ def pick_trained(name: str = "run") -> Run | None:
         name.capitalize(),
         names,
         index=names.index(start),
-        format_func=lambda run_id: "shipped with the project" if run_id == SHIPPED else runs[run_id].label,
+        format_func=lambda run_id: runs[run_id].label,
     )
+    assert chosen is not None
     st.query_params[name] = chosen
     return runs[chosen]
 

@@ -1,0 +1,101 @@
+"""A trained run made small enough to ship: some snapshots in half precision, its rows, and a card of what was measured.
+
+The card (card.json) is what a page says about the run: data, seed, date, versions, how many seeds were tried, who wins what,
+PSNR, the digit reader's figures, and how all that carries over to other images, at every snapshot that is kept."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icm.config import command_line
+from icm.data import named_source
+from icm.evaluation import Evaluation, networks
+from icm.mechanisms import parse
+from icm.store import Run, StoreError
+from icm.transfer import measure
+from icm.unseen import SETS, load_unseen
+
+KEPT = ("config.json", "environment.json", "status.json", "metrics.jsonl", "history.f8")
+HALVING_MAY_COST = 0.1  # dB, mean over mechanisms
+OVER_STEPS_IMAGES = 32  # a mechanism, at the snapshots before the last
+
+
+def export(
+    run: Run, folder: Path, root: Path, steps: Sequence[int], images: int, seeds_tried: str
+) -> dict[str, Any]:
+    """Writes the run to `folder`, anew, and returns its card; the newest of `steps` is the one measured on `images` images.
+
+    StoreError when half precision would cost `HALVING_MAY_COST` or more."""
+    config = run.config()
+    mechanisms, newest = parse(config.mechanisms), max(steps)
+    digits = load_unseen(named_source(config.source), root, "digits", images)
+    whole = measure(*networks(config, run.snapshot(newest)), mechanisms, digits)
+    halves = {step: _halved(run.snapshot(step)) for step in steps}
+    shipped = measure(*networks(config, halves[newest]), mechanisms, digits)
+    cost = abs(float(np.mean(whole.psnr)) - float(np.mean(shipped.psnr)))
+    if cost >= HALVING_MAY_COST:
+        raise StoreError(f"half precision costs run {run.id} {cost:.2f} dB; export fewer snapshots whole")
+
+    others = [name for name, kind in SETS.items() if kind.here(root) and name not in ("mnist", "builtin")]
+    over_steps = []
+    for step, arrays in sorted(halves.items()):
+        nets = networks(config, arrays)
+        few = load_unseen(named_source(config.source), root, "digits", OVER_STEPS_IMAGES)
+        here = measure(*nets, mechanisms, few)
+        over_steps.append({"step": step, "set": config.source, **_summary(here)})
+        for name in others:
+            other = load_unseen(name, root, "digits", OVER_STEPS_IMAGES)
+            there = measure(*nets, mechanisms, other, here.owner)
+            over_steps.append({"step": step, "set": name, **_summary(there)})
+
+    nets = networks(config, halves[newest])
+    elsewhere = {
+        name: measure(
+            *nets, mechanisms, load_unseen(name, root, "digits", min(images, 1000)), shipped.owner
+        ).to_json()
+        for name in others
+    }
+    environment = run.environment()
+    card = {
+        "command": command_line(config),
+        "seed": config.seed,
+        "seeds_tried": seeds_tried,
+        "data": config.source,
+        "date": date.today().isoformat(),
+        "threads": environment["threads"],
+        "packages": environment["packages"],
+        "step": newest,
+        "images": images,
+        "half_precision_costs_dB": round(cost, 4),
+        "digits": shipped.to_json(),
+        "elsewhere": elsewhere,
+        "over_steps": over_steps,
+    }
+    shutil.rmtree(folder, ignore_errors=True)
+    made = Run(folder)
+    folder.mkdir(parents=True)
+    for name in KEPT:
+        shutil.copy(run.folder / name, folder / name)
+    made.rename("shipped with the project")
+    for step, arrays in halves.items():
+        made.save_snapshot(step, arrays)
+    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    return card
+
+
+def _halved(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: values.astype(np.float16) for name, values in arrays.items()}
+
+
+def _summary(found: Evaluation) -> dict[str, float]:
+    owned = [quality for quality in found.psnr_owner if quality is not None]
+    return {
+        "psnr_owner": round(float(np.mean(owned)), 2) if owned else 0.0,
+        "psnr_nothing": round(float(np.mean(found.psnr_nothing)), 2),
+        "routing_accuracy": round(found.routing_accuracy, 4),
+    }
