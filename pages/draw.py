@@ -140,8 +140,12 @@ def laboratory(run: Run, step: int) -> None:
 
     with right:
         seen = sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
-        roles = runs.role_words(runs.history(runs.glance(run)).recent().wins[0], run.config().mechanisms)
-        found = claims.claim(run.folder, step, seen, specs, most=1 + st.session_state.get("again", 0))
+        try:
+            roles = runs.roles_of(run)
+            found = claims.claim(run.folder, step, seen, specs, most=1 + st.session_state.get("again", 0))
+        except StoreError as error:
+            st.error(str(error), icon=":material/error:")
+            return
         st.html(claims.path(given, seen, specs, found, roles))
         st.caption(STAGE_SAID[stage])
         st.markdown("**Every expert's answer** · with the discriminator's score; the best score wins")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
+from icm.store import StoreError
 from pages.ui import runs
 
 left, right = st.columns([3, 2], gap="large")
@@ -56,8 +57,12 @@ if seen and steps:
         f"One {pictures.kind_of_digit(seen.config)} for each mechanism, after {steps[-1]:,} steps of {seen.run.id}. The winner's number is in the "
         "corner. No expert ever saw the original."
     )
-    with st.spinner("Asking the experts…"):
-        html = pictures.cards(seen.run.folder, steps[-1])
+    try:
+        with st.spinner("Asking the experts…"):
+            html = pictures.cards(seen.run.folder, steps[-1])
+    except StoreError as error:
+        html = ""
+        st.error(str(error), icon=":material/error:")
 else:
     st.subheader("The ten mechanisms", anchor=False)
     st.caption(
@@ -65,7 +70,8 @@ else:
     )
     with st.spinner("Reading the digits…"):
         html = pictures.mechanism_cards(PAPER_MECHANISMS)
-st.html(html)
+if html:
+    st.html(html)
 
 st.subheader("One round", anchor=False)
 for column, (name, text) in zip(

@@ -80,8 +80,11 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
         charts(lines, then, mechanisms, marked)
         shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
         if shown:
-            everyones_answers(run, shown[-1])
-            one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
+            try:
+                everyones_answers(run, shown[-1])
+                one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
+            except StoreError as error:
+                st.error(str(error), icon=":material/error:")
         tables(lines, then, mechanisms, run, shown)
     elif seen.live:
         st.info(
@@ -331,7 +334,10 @@ def tables(lines: Stretch, then: History, mechanisms: list[str], run: Run, shown
         if shown:
             from pages.ui import pictures
 
-            scores = pictures.scores(run.folder, shown[-1])
+            try:
+                scores = pictures.scores(run.folder, shown[-1])
+            except StoreError:
+                return  # said above, where the pictures would be
             st.dataframe(
                 {
                     "mechanism": mechanisms,

@@ -1,5 +1,7 @@
 """Every page in every state a run can be in, without an exception, saying what it should."""
 
+import base64
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -252,3 +255,64 @@ def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained:
     assert not app.exception
     assert "no run 'gone'" in words(app)
     assert box(app, "Run").value == "a-run"
+
+
+@pytest.mark.parametrize("page", ["draw.py", "compare.py"])
+@pytest.mark.parametrize("state", STATES)
+def test_draw_and_compare_ask_a_run_in_every_state(trained: Run, state: str, page: str) -> None:
+    held, make = STATES[state]
+    make(trained)
+    with trained.locked() if held else contextlib.nullcontext():
+        app = show(page, run="a-run")
+    assert not app.exception
+    assert box(app, "Run").value == "a-run"
+
+
+@pytest.mark.parametrize("page", ["draw.py", "compare.py"])
+@pytest.mark.parametrize("damaged", ["config.json", "status.json", "snapshots/step_000006.safetensors"])
+def test_a_damaged_run_breaks_neither_draw_nor_compare(trained: Run, page: str, damaged: str) -> None:
+    (trained.folder / damaged).write_text("{")
+    app = with_a_drawing(page, run="a-run")
+    assert not app.exception
+    if damaged != "status.json":  # which neither page reads
+        assert "cannot be read" in words(app)
+
+
+@pytest.mark.parametrize("page", ["home.py", "monitor.py"])
+def test_a_damaged_snapshot_is_told_in_place_of_its_pictures(trained: Run, page: str) -> None:
+    (trained.folder / "snapshots/step_000006.safetensors").write_text("{")
+    app = show(page, numbers="true")
+    assert not app.exception
+    assert "step_000006.safetensors cannot be read" in words(app)
+
+
+def with_a_drawing(page: str, **link: str) -> AppTest:
+    """The page with an upright stroke on the pad, as the browser would send it."""
+    sheet = np.zeros((160, 160), np.uint8)
+    sheet[30:130, 72:86] = 255
+    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
+    app.query_params.update(link)
+    app.session_state["pad"] = {"pixels": base64.b64encode(sheet.tobytes()).decode()}
+    return app.switch_page(page).run()
+
+
+def test_a_drawing_is_changed_and_every_expert_answers(trained: Run) -> None:
+    app = with_a_drawing("draw.py", run="a-run")
+    assert not app.exception
+    shown = "".join(each.value for each in app.get("html")) if app.get("html") else ""
+    assert shown.count("<figure") == 5 + 3  # the path, and an answer of each of the three experts
+    assert "Changed: right" in shown
+    assert "dB to the original" in shown
+
+
+def test_an_empty_pad_claims_nothing(trained: Run) -> None:
+    app = show("draw.py", run="a-run")
+    assert "Nothing is claimed yet" in words(app)
+    assert not app.get("html") or "<figure" not in "".join(each.value for each in app.get("html"))
+
+
+def test_compare_says_both_answers_in_words(trained: Run) -> None:
+    text = words(show("compare.py", run="a-run"))
+    assert "The experts" in text
+    assert "The referee" in text
+    assert "Unseen alphabets, drawn with fonts" in text

@@ -201,6 +201,13 @@ def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) 
     return [words.get(expert, "undecided") for expert in range(len(wins))]
 
 
+def roles_of(run: Run) -> list[str]:
+    """What each expert of the run undoes, over its newest images."""
+    config = run.config()
+    rows = read_history(run.history_file, config.model.experts, len(config.mechanisms))
+    return role_words(rows.recent().wins[0], config.mechanisms)
+
+
 def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
     """Who owns what, an expert a chip, in its colour and in words."""
     chips = [
