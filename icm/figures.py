@@ -193,7 +193,7 @@ def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str])
     ]
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 8, "top": 26, "bottom": 30, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 40, "bottom": 30, "containLabel": True},
         "tooltip": {"formatter": "expert {@[0]}: {@[2]} of the images", "confine": True},
         "toolbox": _toolbox(),
         "xAxis": {
@@ -242,7 +242,7 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
     counts = wins.sum(axis=1)
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 44, "top": 26, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 44, "top": 40, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "item", "confine": True},
         "toolbox": _toolbox(),
         "xAxis": {"type": "value", "show": False},
@@ -291,7 +291,7 @@ def named_lines(
     """A few lines with names, over steps."""
     chart = _line_chart(y_name)
     chart["grid"] = {**chart["grid"], "right": 16}
-    chart["legend"] = {"show": len(lines) > 1, "right": 24, "top": 0}
+    chart["legend"] = {"show": len(lines) > 1, "type": "scroll", "left": 70, "right": 80, "top": 0}
     chart["dataset"] = _dataset(step, list(lines), np.stack(list(lines.values()), axis=1), 3)
     chart["series"] = [
         {**_line(name, index, column=index + 1), "color": colour(3 * index)}

@@ -1,0 +1,89 @@
+"""The run that ships with the project does what its card says, drawn digits included.
+
+The built-in digits are some of MNIST's training digits, so these are checks that nothing broke, not measurements; those
+are in the card and in docs/LOG.md."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from icm import sketch
+from icm.data import as_images, generator_for, load_digits
+from icm.evaluation import networks, play, psnr
+from icm.mechanisms import apply_one, parse
+from icm.models import Discriminator, ExpertBank
+from icm.store import SHIPPED, Run
+
+SHIPPED_RUN = Run(Path(__file__).parents[1] / "checkpoints" / SHIPPED)
+DIGITS = 25
+
+
+@pytest.fixture(scope="module")
+def nets() -> tuple[ExpertBank, Discriminator]:
+    return networks(SHIPPED_RUN.config(), SHIPPED_RUN.snapshot(SHIPPED_RUN.snapshot_steps()[-1]))
+
+
+@pytest.fixture(scope="module")
+def owner() -> dict[str, int]:
+    card = SHIPPED_RUN.card()
+    assert card is not None
+    return card["digits"]["owner"]
+
+
+def winners(nets: tuple[ExpertBank, Discriminator], images: torch.Tensor) -> list[int]:
+    return play(*nets, images).winner.tolist()
+
+
+def drawn(images: torch.Tensor) -> torch.Tensor:
+    """The images put on a pad at ten times their size, and seen by the networks exactly as drawn."""
+    sheets = images[:, 0].numpy().repeat(10, axis=1).repeat(10, axis=2)
+    return torch.from_numpy(np.stack([sketch.as_drawn(sheet) for sheet in sheets])).float()[:, None]
+
+
+def test_it_is_small_and_has_snapshots_from_the_start_to_the_end() -> None:
+    files = [path for path in SHIPPED_RUN.folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20e6
+    steps = SHIPPED_RUN.snapshot_steps()
+    assert steps[0] == 0
+    assert steps[-1] == SHIPPED_RUN.config().training.steps
+    assert len(steps) >= 5
+
+
+def test_its_card_says_where_it_comes_from() -> None:
+    card = SHIPPED_RUN.card()
+    assert card is not None
+    assert card["command"].startswith("python -m icm train --preset paper")
+    assert card["seeds_tried"] != "not said"
+    assert card["half_precision_costs_dB"] < 0.1
+    assert {row["set"] for row in card["over_steps"]} >= {"mnist", "alphabets", "omniglot"}
+
+
+def test_every_mechanism_is_won_by_the_owner_on_the_card_and_made_better(nets, owner, root: Path) -> None:
+    digits = as_images(load_digits("builtin", root).test[:DIGITS])
+    right = []
+    for index, mechanism in enumerate(parse(SHIPPED_RUN.config().mechanisms)):
+        changed = apply_one(digits, mechanism, generator_for(0, "evaluation", index))
+        contest = play(*nets, changed)
+        right.append(contest.winner == owner[mechanism.name])
+        restored = psnr(contest.answers[owner[mechanism.name]], digits).mean()
+        assert restored > psnr(changed, digits).mean() + 3, mechanism.name
+    assert torch.cat(right).float().mean() > 0.97
+
+
+def test_a_digit_drawn_shifted_goes_to_the_expert_of_that_direction(nets, owner, root: Path) -> None:
+    digits = as_images(load_digits("builtin", root).test[:DIGITS])
+    for mechanism in parse(SHIPPED_RUN.config().mechanisms):
+        if mechanism.kind.unit == "pixels":
+            shifted = apply_one(digits, mechanism, torch.Generator())
+            claimed = winners(nets, drawn(shifted))
+            assert np.mean([expert == owner[mechanism.name] for expert in claimed]) >= 0.9, mechanism.name
+
+
+def test_a_digit_replayed_on_the_pad_comes_back_with_the_same_winner(nets, root: Path) -> None:
+    digits = as_images(load_digits("builtin", root).test[: 4 * DIGITS])
+    again = drawn(digits)
+    assert float((again - digits).abs().mean()) <= 0.02
+    same = [a == b for a, b in zip(winners(nets, digits), winners(nets, again))]
+    assert np.mean(same) >= 0.98
