@@ -296,10 +296,14 @@ def with_a_drawing(page: str, **link: str) -> AppTest:
     return app.switch_page(page).run()
 
 
+def html_on(app: AppTest) -> str:
+    return "".join(str(getattr(each, "value", "")) for each in app.get("html"))
+
+
 def test_a_drawing_is_changed_and_every_expert_answers(trained: Run) -> None:
     app = with_a_drawing("draw.py", run="a-run")
     assert not app.exception
-    shown = "".join(each.value for each in app.get("html")) if app.get("html") else ""
+    shown = html_on(app)
     assert shown.count("<figure") == 5 + 3  # the path, and an answer of each of the three experts
     assert "Changed: right" in shown
     assert "dB to the original" in shown
@@ -308,7 +312,7 @@ def test_a_drawing_is_changed_and_every_expert_answers(trained: Run) -> None:
 def test_an_empty_pad_claims_nothing(trained: Run) -> None:
     app = show("draw.py", run="a-run")
     assert "Nothing is claimed yet" in words(app)
-    assert not app.get("html") or "<figure" not in "".join(each.value for each in app.get("html"))
+    assert "<figure" not in html_on(app)
 
 
 def test_compare_says_both_answers_in_words(trained: Run) -> None:

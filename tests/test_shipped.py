@@ -33,7 +33,7 @@ def owner() -> dict[str, int]:
 
 
 def winners(nets: tuple[ExpertBank, Discriminator], images: torch.Tensor) -> list[int]:
-    return play(*nets, images).winner.tolist()
+    return play(nets[0], nets[1], images).winner.tolist()
 
 
 def drawn(images: torch.Tensor) -> torch.Tensor:
@@ -60,12 +60,14 @@ def test_its_card_says_where_it_comes_from() -> None:
     assert {row["set"] for row in card["over_steps"]} >= {"mnist", "alphabets", "omniglot"}
 
 
-def test_every_mechanism_is_won_by_the_owner_on_the_card_and_made_better(nets, owner, root: Path) -> None:
+def test_every_mechanism_is_won_by_the_owner_on_the_card_and_made_better(
+    nets: tuple[ExpertBank, Discriminator], owner: dict[str, int], root: Path
+) -> None:
     digits = as_images(load_digits("builtin", root).test[:DIGITS])
     right = []
     for index, mechanism in enumerate(parse(SHIPPED_RUN.config().mechanisms)):
         changed = apply_one(digits, mechanism, generator_for(0, "evaluation", index))
-        contest = play(*nets, changed)
+        contest = play(nets[0], nets[1], changed)
         right.append(contest.winner == owner[mechanism.name])
         restored = psnr(contest.answers[owner[mechanism.name]], digits).mean()
         assert restored > psnr(changed, digits).mean() + 3, mechanism.name

@@ -192,4 +192,6 @@ def test_the_run_that_ships_with_the_project_stays(store: RunStore, tiny: RunCon
     shipped = store.create("pretrained", tiny, {})
     with pytest.raises(StoreError, match="ships with the project"):
         shipped.delete()
+    with pytest.raises(StoreError, match="train one like it"):
+        shipped.extend(10_000)
     assert shipped.folder.exists()

@@ -1,0 +1,52 @@
+"""An exported run is small, half precision, and carries a card of what was measured on it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from icm import export as shipping
+from icm import run as running
+from icm.config import RunConfig
+from icm.store import Run, RunStore, StoreError
+
+
+@pytest.fixture
+def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
+    run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
+    with run.locked():
+        list(running.train(run, root))
+    return run
+
+
+def test_an_exported_run_has_its_rows_some_snapshots_in_half_precision_and_a_card(
+    trained: Run, root: Path, tmp_path: Path
+) -> None:
+    card = shipping.export(trained, tmp_path / "out", root, (0, 6), images=8, seeds_tried="only this one")
+    made = Run(tmp_path / "out")
+
+    assert made.card() == card
+    assert card["seeds_tried"] == "only this one"
+    assert set(card["elsewhere"]) == {"alphabets"}  # nothing else is under the root
+    assert [(row["step"], row["set"]) for row in card["over_steps"]] == [
+        (step, name) for step in (0, 6) for name in ("builtin", "alphabets")
+    ]
+    assert made.config() == trained.config()
+    assert made.metrics() == trained.metrics()
+    assert made.history_file.read_bytes() == trained.history_file.read_bytes()
+    assert made.snapshot_steps() == [0, 6]
+    whole, half = trained.snapshot(6), made.snapshot(6)
+    for name, values in half.items():
+        assert values.dtype == np.float16
+        np.testing.assert_allclose(values, whole[name], rtol=1e-3, atol=1e-6)
+    assert made.state() == "finished"
+
+
+def test_a_run_that_half_precision_would_spoil_is_not_exported(
+    trained: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "HALVING_MAY_COST", -1.0)
+    with pytest.raises(StoreError, match="half precision costs run a-run"):
+        shipping.export(trained, tmp_path / "out", root, (6,), images=4, seeds_tried="")
+    assert not (tmp_path / "out").exists()
