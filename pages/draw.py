@@ -41,34 +41,39 @@ def what_is_given() -> Grey | None:
     )
     if kind == "pad":
         st.button(
-            "Put a test digit on the pad",
+            "Put a digit on the pad",
             icon=":material/casino:",
-            on_click=put_a_test_digit,
-            help="A digit that no expert was trained on. You can draw on it.",
+            on_click=put_a_digit,
+            help="A real one, another each time. You can draw on it.",
         )
         drawn = pad(PAD)
-        return None if drawn is None else np.asarray(drawn, dtype=float)
+        return None if drawn is None or sketch.is_blank(drawn) else np.asarray(drawn, dtype=float)
     if kind == "picture":
         file = st.file_uploader(
             "A picture of a digit",
             type=["png", "jpg", "jpeg", "webp"],
-            help="PNG, JPEG or WEBP of at most 5 MB. It stays on this machine.",
+            help="PNG, JPEG or WEBP of at most 5 MB, with some paper around the digit and nothing else. "
+            "It stays on this machine.",
         )
     else:
         file = st.camera_input("A photo of a digit, dark ink on light paper")
     if file is None:
         return None
     try:
-        return sketch.open_picture(file.getvalue())
+        picture = sketch.open_picture(file.getvalue())
     except sketch.PictureError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
+    if sketch.is_blank(sketch.canonical(picture)):
+        st.warning("There is no ink in this picture; use one with a digit.", icon=":material/hide_image:")
+        return None
+    return picture
 
 
-def put_a_test_digit() -> None:
+def put_a_digit() -> None:
     from pages.ui import pictures
 
-    put(PAD, pictures.a_test_digit(int(np.random.default_rng().integers(1000))))
+    put(PAD, pictures.a_digit(int(np.random.default_rng().integers(1000))))
 
 
 def choices() -> tuple[Stage, list[str]]:
@@ -125,15 +130,15 @@ def laboratory(run: Run, step: int) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         given = what_is_given()
-    if given is None or sketch.is_blank(given):
+    if given is None:
         st.session_state["again"] = 0
         right.info(
-            "Nothing is claimed yet. Draw a digit, put a test digit on the pad, or give a picture.",
+            "Nothing is claimed yet. Draw a digit, put one on the pad, or give a picture.",
             icon=":material/draw:",
         )
     with left:
         stage, specs = choices()
-    if given is None or sketch.is_blank(given):
+    if given is None:
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
     from pages.ui import claims

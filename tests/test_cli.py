@@ -61,6 +61,15 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     assert (figures["run"], figures["step"], figures["source"]) == ("first", 12, "builtin")
     assert figures["mechanisms"] == ["right", "left", "contrast"]
     assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
+    elsewhere = icm("evaluate", "first", "--on", "alphabets", "--images", "6", "--json", root=root)
+    there = json.loads(elsewhere.stdout)
+    assert there["source"] == "alphabets"
+    assert there["owner"] == there["digits"]["owner"]  # who owns what is found on the digits
+    assert set(there["digits"]["accuracy"]) == {"original", "transformed", "restored"}
+    assert "accuracy" not in there  # letters are no digits
+    nowhere = icm("evaluate", "first", "--on", "omniglot", root=root)
+    assert nowhere.returncode == 1
+    assert "python -m icm data omniglot" in nowhere.stderr
     assert (
         json.loads(icm("evaluate", "first", "--step", "0", "--images", "4", "--json", root=root).stdout)[
             "step"

@@ -69,8 +69,8 @@ def kind_of_digit(config: RunConfig) -> str:
     return "built-in digit (MNIST is not here, and the experts may have seen it)"
 
 
-def a_test_digit(number: int) -> np.ndarray:
-    """A digit that no expert was trained on, 32 x 32 in [0, 1]."""
+def a_digit(number: int) -> np.ndarray:
+    """A real digit, of MNIST's test set where that is here, 32 x 32 in [0, 1]."""
     held_out = digits(resolve_source("auto", data_root()), data_root()).test
     return held_out[number % len(held_out), 0].numpy() / 255
 
