@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from icm.config import PRESET_SENTENCES, PRESETS, ConfigError, RunConfig, command_line, field_sentences
-from icm.store import StoreError
+from icm.store import SHIPPED, StoreError
 from pages.ui import runs
 
 TIMING_TICK = 1.0  # seconds, while the presets are being timed
@@ -178,7 +178,7 @@ def present() -> None:
         seen = runs.glance(run)
     except StoreError as error:
         st.error(str(error), icon=":material/error:")
-        if st.button("Delete this folder", icon=":material/delete:"):
+        if run.id != SHIPPED and st.button("Delete this folder", icon=":material/delete:"):
             run.delete()
             st.rerun()
         return
@@ -197,10 +197,12 @@ def present() -> None:
             st.switch_page("monitor.py", query_params={"run": run.id})
         if st.button("New run like this", icon=":material/content_copy:"):
             st.switch_page("train.py", query_params={"like": run.id})
-        if not seen.live:
+        own = run.id != SHIPPED  # the run in the box stays as it is
+        if own and not seen.live:
             more_steps(seen)
-        rename(seen)
-        if not seen.live:
+        if own:
+            rename(seen)
+        if own and not seen.live:
             delete(seen)
     if seen.live and run.stop_requested():
         st.caption("Stopping after the present step; nothing is lost.")

@@ -221,6 +221,13 @@ def test_a_run_is_named_and_deleted_from_the_train_page(trained: Run) -> None:
     assert not trained.folder.exists()
 
 
+def test_the_run_in_the_box_can_be_looked_at_and_not_changed(trained: Run) -> None:
+    shutil.copytree(trained.folder, trained.folder.with_name("pretrained"))
+    labels = {button.label for button in show("train.py", run="pretrained").button}
+    assert {"Open in Monitor", "New run like this"} <= labels
+    assert not labels & {"Resume to there", "Save", "Delete it"}
+
+
 def test_two_runs_are_compared_and_what_differs_is_listed(trained: Run, store: RunStore, root: Path) -> None:
     other = store.create("b-run", replace(trained.config(), seed=5), {})
     with other.locked():
