@@ -13,7 +13,6 @@ from icm.ownership import owners, win_entropy, win_share
 from icm.store import Run, StoreError
 from pages.ui import runs
 
-TICK = 1.0  # seconds, while the run is being trained
 REST = 5.0  # seconds, while somebody may resume it elsewhere
 PLAY = 0.8  # seconds a snapshot
 CHART_HEIGHT = 340  # pixels
@@ -26,13 +25,13 @@ SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
 SMOOTHING_DEFAULT = 500
 
 
-def pace_of(state: str) -> float | None:
+def pace_of(seen: runs.Glance | None) -> float | None:
     """Seconds between two looks, None for a page that stands still."""
     if st.session_state.get("playing"):
         return PLAY
-    if state in runs.LIVE:
-        return TICK if st.session_state.get("live", True) else None
-    return None if state == "finished" else REST
+    if seen is not None and seen.live:
+        return runs.tick(seen) if st.session_state.get("live", True) else None
+    return None if seen is None or seen.state == "finished" else REST
 
 
 def moving(run: Run, pace: float | None, was_live: bool) -> None:
@@ -55,8 +54,10 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
             watching = st.toggle(
                 "Live", value=True, key="live", help="Off: the page stands still while the run goes on."
             )
-            if pace != PLAY and watching != (pace == TICK):
+            if pace != PLAY and watching != (pace is not None):
                 st.rerun()
+            if pace is not None and pace != PLAY and abs(runs.tick(seen) - pace) > runs.TICK:
+                st.rerun()  # rows come at another pace than when the page was opened
     runs.progress(seen)
     st.caption(with_what)
     if seen.state == "crashed":
@@ -65,7 +66,7 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
     steps = run.snapshot_steps()
     marked = moment(steps, pace)
     seen_until = f"seen_until {run.id}"
-    if pace == TICK or not seen.live:
+    if pace not in (None, PLAY) or not seen.live:
         st.session_state[seen_until] = history.last_step
     history = history.until(st.session_state.get(seen_until, history.last_step))
     then = history if marked is None else history.until(marked)
@@ -358,9 +359,10 @@ if run is None:
         st.switch_page("train.py")
 else:
     try:
-        state = runs.glance(run).state
+        seen = runs.glance(run)
+        state = seen.state
     except StoreError:
-        state = "finished"  # unreadable: said below, once
+        seen, state = None, "finished"  # unreadable: said below, once
     if st.session_state.pop("ended", None) == run.id:
         st.toast(
             f"{run.id} has {'finished' if state == 'finished' else 'ended: ' + state}.",
@@ -368,5 +370,5 @@ else:
         )
     if state not in runs.LIVE:
         st.set_page_config(page_title=f"{state} · {run.id}")
-    pace = pace_of(state)
+    pace = pace_of(seen)
     st.fragment(moving, run_every=pace)(run, pace, was_live=state in runs.LIVE)

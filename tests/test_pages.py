@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from icm import run as running
 from icm.config import SECTIONS, RunConfig, field_sentences
-from icm.store import Run, RunStore
+from icm.store import Phase, Run, RunStore, Status
+from pages.ui import runs
 
 PROJECT = Path(__file__).parents[1]
 PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
@@ -226,6 +227,25 @@ def test_the_run_in_the_box_can_be_looked_at_and_not_changed(trained: Run) -> No
     labels = {button.label for button in show("train.py", run="pretrained").button}
     assert {"Open in Monitor", "New run like this"} <= labels
     assert not labels & {"Resume to there", "Save", "Delete it"}
+
+
+@pytest.mark.parametrize(
+    ("phase", "steps_per_second", "seconds"),
+    [
+        ("identity", 0.5, 1.0),  # no rows yet
+        ("competing", 0.0, 1.0),  # not known yet
+        ("competing", 50.0, 1.0),  # five steps a row: ten rows a second
+        ("competing", 2.4, 2.0),
+        ("competing", 0.1, 3.0),
+    ],
+)
+def test_a_page_looks_as_often_as_rows_come_within_bounds(
+    trained: Run, phase: Phase, steps_per_second: float, seconds: float
+) -> None:
+    config = trained.config()
+    rows_of_five = replace(config, recording=replace(config.recording, every=5))
+    status = Status(phase, 3, 6, "", 0.0, steps_per_second)
+    assert runs.tick(runs.Glance(trained, rows_of_five, status, "running")) == seconds
 
 
 def test_two_runs_are_compared_and_what_differs_is_listed(trained: Run, store: RunStore, root: Path) -> None:

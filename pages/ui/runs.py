@@ -17,6 +17,8 @@ from icm.store import SHIPPED, Run, RunState, RunStore, Status, StoreError, stor
 
 PROJECT = Path(__file__).parents[2]
 
+TICK = 1.0  # seconds between two looks while the run is being trained, at least
+SLOWEST_TICK = 3.0  # where a row takes longer than a second: a look at nothing new only slows the trainer
 METRIC_HELP = {
     "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
     "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
@@ -51,6 +53,14 @@ class Glance:
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+
+def tick(seen: Glance) -> float:
+    """Whole seconds that the trainer takes for a row, within bounds; before the first one as often as can be."""
+    if seen.status.phase != "competing" or seen.status.steps_per_second <= 0:
+        return TICK
+    row = seen.config.recording.every / seen.status.steps_per_second
+    return min(max(float(round(row)), TICK), SLOWEST_TICK)
 
 
 def store() -> RunStore:
