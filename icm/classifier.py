@@ -4,7 +4,6 @@ It is trained on untouched digits alone, never on transformed ones and never on 
 against a shift or a swap of bright and dark: it reads what looks like MNIST. Images: batch 1 height width, in [0, 1]."""
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +20,7 @@ from torch.nn import functional
 
 from icm.data import SIZE, Digits, as_images, generator_for
 from icm.shapes import Images, Labels, Pixels
+from icm.store import write_whole
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "reader"
 WEIGHTS, CARD = "reader.safetensors", "card.json"
@@ -108,7 +108,7 @@ def top_digits(logits: Float[Tensor, " 10"], count: int = 3) -> list[tuple[int, 
 def save_reader(reader: Reader, folder: Path) -> None:
     """Writes the weights whole, as float16: half the size, and 99.26 % of MNIST's test digits are read either way."""
     halves = {name: value.half().contiguous() for name, value in reader.state_dict().items()}
-    _write_whole(folder / WEIGHTS, save(halves))
+    write_whole(folder / WEIGHTS, save(halves))
 
 
 def load_reader(folder: Path = SHIPPED) -> Reader:
@@ -139,15 +139,5 @@ def write_card(folder: Path, digits: Digits, seed: int, epochs: int) -> dict[str
         "torch": torch.__version__,
         "command": f"python -m icm reader --seed {seed} --epochs {epochs}{options}",
     }
-    _write_whole(folder / CARD, json.dumps(card, indent=2).encode() + b"\n")
+    write_whole(folder / CARD, json.dumps(card, indent=2).encode() + b"\n")
     return card
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -313,7 +313,9 @@ def evaluate(words: list[str]) -> int:
             f"{result.psnr_nothing[index]:.1f}",
         )
     console = Console()
-    console.print(f"run {run.id}, step {step}, {command.images} images of {source}, never trained on")
+    console.print(
+        f"run {run.id}, step {step}, {command.images} {'held-out digits' if command.on is None else 'images'} of {source}"
+    )
     console.print(table)
     summary = (
         f"one-to-one: {'yes' if result.one_to_one else 'no'}; routing accuracy {result.routing_accuracy:.1%}; "

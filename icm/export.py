@@ -3,7 +3,6 @@
 The card (card.json) is what a page says about the run: data, seed, date, versions, how many seeds were tried, who wins what,
 PSNR, the digit reader's figures, and how all that carries over to other images, at every snapshot that is kept."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from datetime import date
@@ -74,6 +73,7 @@ def export(
         "half_precision_costs_dB": round(cost, 4),
         "digits": shipped.to_json(),
         "elsewhere": elsewhere,
+        "over_steps_images": OVER_STEPS_IMAGES,
         "over_steps": over_steps,
     }
     shutil.rmtree(folder, ignore_errors=True)
@@ -84,7 +84,7 @@ def export(
     made.rename("shipped with the project")
     for step, arrays in halves.items():
         made.save_snapshot(step, arrays)
-    (folder / "card.json").write_text(json.dumps(card, indent=1) + "\n")
+    made.write_card(card)
     return card
 
 

@@ -320,7 +320,7 @@ def evaluate_run(
     config = run.config()
     step = step if step is not None else max(run.snapshot_steps(), default=0)
     nets, mechanisms = networks(config, run.snapshot(step)), parse(config.mechanisms)
-    source = data.source_at_hand(config.source, root)
+    source = data.named_source(config.source)
     digits = load_unseen(source, root, look, images)
     if on is None or on == source:
         return step, measure(*nets, mechanisms, digits)

@@ -169,6 +169,9 @@ class Run:
         """What was measured when the run was made to ship; None for a run that was not."""
         return _read_json(self.folder / "card.json") if (self.folder / "card.json").is_file() else None
 
+    def write_card(self, card: dict[str, Any]) -> None:
+        _write_json(self.folder / "card.json", card)
+
     @property
     def label(self) -> str:
         """What a person calls the run; the run id when nobody has named it."""
@@ -182,7 +185,7 @@ class Run:
         text = " ".join(label.split())
         if len(text) > LABEL_LENGTH:
             raise StoreError(f"the label has {len(text)} characters; use at most {LABEL_LENGTH}")
-        _write_whole(self.folder / "label.txt", text.encode())
+        write_whole(self.folder / "label.txt", text.encode())
 
     def extend(self, steps: int) -> None:
         """More steps of competition, from a run that nobody trains; a resume then goes on to there."""
@@ -294,7 +297,7 @@ class Run:
         """Keeps the whole rows up to `step`: what a resume from there would write again is dropped first."""
         rows = [row for row in self.metrics() if row["step"] <= step]
         text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-        _write_whole(self.folder / "metrics.jsonl", text.encode())
+        write_whole(self.folder / "metrics.jsonl", text.encode())
 
     # Networks
 
@@ -347,7 +350,8 @@ def _steps(folder: Path) -> list[int]:
     return sorted(int(path.stem.removeprefix("step_")) for path in folder.glob("step_*.safetensors"))
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Under a temporary name first, on disk before it takes its own: nobody sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
@@ -358,7 +362,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    _write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -378,7 +382,7 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    _write_whole(path, save(arrays, metadata={"sha256": _digest(arrays)}))
+    write_whole(path, save(arrays, metadata={"sha256": _digest(arrays)}))
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

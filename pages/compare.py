@@ -167,7 +167,7 @@ def over_training(card: dict[str, Any], step: int) -> None:
                 alt=f"Lines: {unit} of every set at each kept snapshot",
             )
     st.caption(
-        f"Kept with the run, measured on {card['date']}: 32 images a mechanism at each kept step. The run: "
+        f"Kept with the run, measured on {card['date']}: {card['over_steps_images']} images a mechanism at each kept step. The run: "
         f"`{card['command']}`, {card['threads']} threads. Seeds tried: {card['seeds_tried']}"
     )
 
@@ -251,9 +251,9 @@ known = source == config.source
 st.caption(
     f"Measured now on {MEASURED} images a mechanism, after step {step:,} of {run.label}. "
     + (
-        "None was ever trained on."
+        "No expert was ever trained on them."
         if known
-        else "MNIST is not here: the built-in digits on the left are some of MNIST's training digits, so the experts may "
+        else "MNIST is not here: the built-in digits on the left are some of MNIST's training digits, so the experts, and the digit reader, may "
         "have learned from them."
     )
 )
