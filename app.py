@@ -1,9 +1,14 @@
 """Starts the laboratory: `streamlit run app.py`. The pages are in pages/, what they show is computed in icm/."""
 
+import os
+
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Before numpy is imported: the other cores are the trainer's, and two threads on small matrices wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 HEADERS = {
     "x-content-type-options": "nosniff",

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 import tyro
@@ -150,6 +151,7 @@ def main(
     experts: int = 10,
     filters: int = 32,
     batch: int = 32,
+    norm: Literal["none", "group", "batch"] = "none",
     alternations: int = 5,
     steps: int = 4,
     scaling: bool = False,
@@ -160,6 +162,7 @@ def main(
 
     Args:
         device: cpu, cuda or mps.
+        norm: of the experts; batch is what the preset has and needs every answer with gradient.
         alternations: turns of each.
         steps: steps in a turn.
         scaling: ours alone over experts and batch.
@@ -170,7 +173,7 @@ def main(
     config = replace(
         paper,
         device=device,
-        model=replace(paper.model, experts=experts, filters=filters),
+        model=replace(paper.model, experts=experts, filters=filters, norm=norm),
         training=replace(paper.training, batch=batch),
     )
     if single:

@@ -196,7 +196,7 @@ PRESETS: dict[str, RunConfig] = {
         identity=IdentityConfig(start="shared", steps=200),
         training=TrainingConfig(steps=600, batch=16),
     ),
-    "paper": RunConfig(preset="paper"),
+    "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
 }
 
 PRESET_SENTENCES: dict[str, str] = {

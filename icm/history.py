@@ -142,7 +142,8 @@ def read_history(path: Path, experts: int, mechanisms: int) -> History:
     rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.is_file() else 0
     if rows == 0:
         return History(np.zeros((0, numbers)), experts, mechanisms)
-    return History(np.memmap(path, NUMBER, "r", shape=(rows, numbers)), experts, mechanisms)
+    mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
+    return History(np.asarray(mapped), experts, mechanisms)  # a plain view: numpy's own class is slow to index
 
 
 class HistoryWriter:

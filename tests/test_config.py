@@ -66,6 +66,7 @@ def test_what_cannot_be_run_is_refused_with_the_value_and_the_remedy(make, sente
 def test_paper_is_the_papers_setting() -> None:
     paper = PRESETS["paper"]
     assert (paper.model.experts, len(paper.mechanisms), paper.model.filters) == (10, 10, 32)
+    assert paper.model.norm == "batch"
     assert (paper.training.batch, paper.training.steps, paper.training.learning_rate) == (32, 2000, 1e-3)
     assert (paper.identity.start, paper.identity.steps, paper.identity.target_error) == (
         "independent",

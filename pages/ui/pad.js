@@ -41,11 +41,11 @@ export default function ({ data, parentElement, setStateValue }) {
     undoButton.disabled = kept.past.length === 0
     if (now === kept.sent) return
     kept.sent = now
-    kept.sentAt = performance.now()
     setStateValue("pixels", now)
   }
 
-  const sendSoon = () => (kept.timer ??= setTimeout(send, kept.sentAt + PAUSE - performance.now()))
+  // Never at once: a short stroke sends its end alone, which would wait for the answer to its beginning.
+  const sendSoon = () => (kept.timer ??= setTimeout(send, PAUSE))
 
   function remember() {
     kept.past.push(ink.getImageData(0, 0, SIDE, SIDE))
@@ -176,7 +176,7 @@ export default function ({ data, parentElement, setStateValue }) {
     blacken()
     if (kept.canvas) ink.drawImage(kept.canvas, 0, 0)
     if (kept.width) width.value = kept.width
-    Object.assign(kept, { canvas, pen: null, sent: null, sentAt: 0 })
+    Object.assign(kept, { canvas, pen: null, sent: null })
     send()
   }
   if (data.version !== kept.version) {

@@ -4,7 +4,6 @@ A table of a hundred images is one picture, which the browser fetches once howev
 on a card are inlined."""
 
 import base64
-import gc
 import io
 from pathlib import Path
 
@@ -34,9 +33,6 @@ from icm.unseen import Look, Unseen, load_unseen
 
 DETAIL_DIGITS = 8
 torch.set_num_threads(1)  # the other cores are the trainer's
-# Streamlit collects garbage after every look at a page; walking torch's own objects, which stay, took 0.2 s each time.
-gc.collect()
-gc.freeze()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
