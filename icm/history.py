@@ -143,7 +143,8 @@ def read_history(path: Path, experts: int, mechanisms: int) -> History:
     if rows == 0:
         return History(np.zeros((0, numbers)), experts, mechanisms)
     mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
-    return History(np.asarray(mapped), experts, mechanisms)  # a plain view: numpy's own class is slow to index
+    # A plain view: numpy's own class for mapped files is slow to index.
+    return History(np.asarray(mapped), experts, mechanisms)
 
 
 class HistoryWriter:
