@@ -57,6 +57,7 @@ def test_its_card_says_where_it_comes_from() -> None:
     assert card["command"].startswith("python -m icm train --preset paper")
     assert card["seeds_tried"] != "not said"
     assert card["half_precision_costs_dB"] < 0.1
+    assert card["digits"]["one_to_one"]
     assert {row["set"] for row in card["over_steps"]} >= {"mnist", "alphabets", "omniglot"}
 
 
