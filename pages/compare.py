@@ -168,7 +168,7 @@ def over_training(card: dict[str, Any], step: int) -> None:
             )
     st.caption(
         f"Kept with the run, measured on {card['date']}: {card['over_steps_images']} images a mechanism at each kept step. The run: "
-        f"`{card['command']}`, {card['threads']} threads. Seeds tried: {card['seeds_tried']}"
+        f"`{card['command']}`, {runs.counted(card['threads'], 'thread')}. Seeds tried: {card['seeds_tried']}"
     )
 
 

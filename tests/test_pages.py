@@ -128,9 +128,10 @@ def test_closed_tables_and_panels_cost_nothing(trained: Run) -> None:
 
 
 def test_monitor_tells_what_the_run_is_computed_with(trained: Run) -> None:
-    threads = trained.environment()["threads"]
+    number = trained.environment()["threads"]
+    threads = "1 thread" if number == 1 else f"{number} threads"
     text = words(show("monitor.py"))
-    assert f"cpu, {threads} threads, one expert after the other, float32, the same bits each time" in text
+    assert f"cpu, {threads}, one expert after the other, float32, the same bits each time" in text
 
 
 def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:

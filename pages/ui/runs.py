@@ -190,12 +190,16 @@ def computed_with(run: Run) -> str:
     forms = {"loop": "one expert after the other", "stacked": "all experts at once"}
     words = [
         environment.get("card") or environment["device"],
-        f"{environment['threads']} threads" if environment["device"] == "cpu" else "",
+        counted(environment["threads"], "thread") if environment["device"] == "cpu" else "",
         forms[engine["experts"]],
         engine["dtype"],
         "the same bits each time" if engine["deterministic"] else "rounding may differ between runs",
     ]
     return "Computed on " + ", ".join(word for word in words if word)
+
+
+def counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> list[str]:
