@@ -157,7 +157,8 @@ def test_a_camera_picture_is_taken(chromium: Browser, server: str) -> None:
     context = chromium.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
     page = context.new_page()
     page.goto(f"{server}/draw?input=Camera")
-    page.get_by_role("button", name="Take Photo").click(timeout=40 * SECONDS)
+    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")  # the camera runs
+    page.get_by_role("button", name="Take Photo").click()
     answer = page.get_by_text(re.compile(r"E\d, undoes|There is no ink in this picture"))
     expect(answer.first).to_be_visible()
     context.close()
