@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 install_import_hook("icm", "beartype.beartype")
 
+from icm import run as running  # noqa: E402
 from icm.config import PRESETS, RunConfig  # noqa: E402
 from icm.data import Batch, data_root, draw_batch, generator_for, load_digits, split_halves  # noqa: E402
 from icm.mechanisms import parse  # noqa: E402
-from icm.store import RunStore  # noqa: E402
+from icm.store import Run, RunStore  # noqa: E402
 
 PROJECT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
@@ -71,6 +73,15 @@ def batch(root: Path) -> Batch:
 @pytest.fixture
 def tiny() -> RunConfig:
     return PRESETS["tiny"]
+
+
+@pytest.fixture
+def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
+    """A finished run of a few steps."""
+    run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
+    with run.locked():
+        list(running.train(run, root))
+    return run
 
 
 @pytest.fixture(scope="session")

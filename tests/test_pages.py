@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from icm import run as running
-from icm.config import SECTIONS, RunConfig, field_sentences
+from icm.config import SECTIONS, field_sentences
 from icm.store import Phase, Run, RunStore, Status
 from pages.ui import runs
 
@@ -41,15 +41,6 @@ def words(app: AppTest) -> str:
     """All that is written on the page."""
     kinds = (app.markdown, app.caption, app.title, app.subheader, app.error, app.info, app.warning, app.code)
     return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-@pytest.fixture
-def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
-    """A finished run of a few steps."""
-    run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
-    with run.locked():
-        list(running.train(run, root))
-    return run
 
 
 def as_new(run: Run) -> None:
