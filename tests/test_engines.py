@@ -112,6 +112,15 @@ def test_stacked_experts_answer_as_one_after_the_other(norm: str, batch: Batch) 
         assert mine[0, 1].equal(theirs[0, 1]) or torch.allclose(mine[0, 1], theirs[0, 1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("norm", ["none", "group", "batch"])
+def test_an_image_alone_is_answered_as_among_others(norm: str, batch: Batch) -> None:
+    bank = ExpertBank(3, 8, norm, torch.Generator().manual_seed(2)).double()
+    images = batch.transformed.double()
+    bank(images)  # running means that are not zero
+    among_others, alone = bank.eval()(images)[:, :1], bank(images[:1])
+    torch.testing.assert_close(alone, among_others, rtol=0, atol=1e-12)
+
+
 def test_bfloat16_answers_are_float32_and_nearly_the_same(batch: Batch) -> None:
     plain = ExpertBank(3, 8, "none", torch.Generator().manual_seed(2))
     low = ExpertBank(3, 8, "none", torch.Generator().manual_seed(2), engine=Engine(dtype="bfloat16"))
