@@ -6,29 +6,22 @@ one line on standard error. torch is imported only by the commands that compute,
 import contextlib
 import io
 import json
-import signal
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from icm.config import PRESETS, ConfigError, RunConfig, preset
-from icm.history import IMAGES_IN_VIEW, history_of
 from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
-
-if TYPE_CHECKING:
-    from icm.run import Progress as RunProgress
+from icm.terminal import LOG_EVERY, follow
 
 PROBE_SECONDS = 2.0  # for each preset
-LOG_EVERY = 5.0  # seconds between two lines where there is no terminal
 
 Command = TypeVar("Command")
 
@@ -175,9 +168,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(3, error)
     except (StoreError, OSError, RuntimeError) as error:
         return _fail(1, error)
+    except KeyboardInterrupt:  # a training stops by itself, see `terminal.follow`
+        return _fail(1, KeyboardInterrupt("interrupted; nothing was written"))
 
 
-def _fail(code: int, error: Exception) -> int:
+def _fail(code: int, error: BaseException) -> int:
     print(f"icm: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 
@@ -199,8 +194,9 @@ def _parse(command: type[Command], words: list[str], default: Any = tyro.MISSING
     except SystemExit as end:
         if not end.code:
             raise
-        framed = [line.strip("│ ") for line in complaint.getvalue().splitlines() if line.startswith("│")]
-        sentence = [line for line in framed if line.strip("─")]
+        # Framed by lines where standard output is UTF-8, else indented.
+        framed = [line.strip("│ ") for line in complaint.getvalue().splitlines() if line[:2] in ("│ ", "  ")]
+        sentence = [line for line in framed if line.strip("─-")]
         raise UsageError(" ".join(sentence)) from None
 
 
@@ -220,7 +216,7 @@ def train(words: list[str]) -> int:
     line = "python -m icm train " + " ".join(words)
     run = launch.create(store, run_id, command.config, root, command=line)
     with run.locked():
-        return _follow(run, root)
+        return follow(run, root)
 
 
 def resume(words: list[str]) -> int:
@@ -234,7 +230,7 @@ def resume(words: list[str]) -> int:
         from icm import data
 
         root = data.data_root(command.where.data_root)
-        return _follow(run, root)
+        return follow(run, root)
 
 
 def stop(words: list[str]) -> int:
@@ -378,6 +374,10 @@ def reader(words: list[str]) -> int:
         raise UsageError(f"--epochs is {command.epochs}; use 1 or more")
     if command.seed < 0:
         raise UsageError(f"--seed is {command.seed}; use 0 or more")
+    if command.source != "mnist" and command.out is None:
+        raise UsageError(
+            f"--source is {command.source}: give --out a folder; the project's reader learns from mnist"
+        )
 
     from icm import classifier
     from icm import data as images
@@ -444,72 +444,3 @@ def _preset_named(words: list[str]) -> str:
         if word == "--preset" and index + 1 < len(words):
             return words[index + 1]
     return "paper"
-
-
-# Watching a run in the terminal
-
-
-def _follow(run: Run, root: Path) -> int:
-    """Trains `run`, whose lock we hold, and shows how it goes; Ctrl-C or a polite kill saves and stops."""
-    from icm import run as running
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: run.request_stop())
-    console = Console()
-    show = _show_bar if console.is_terminal else _show_lines
-    show(console, run, running.train(run, root))
-    last = run.status()
-    console.print(f"run {run.id}: {last.phase} at step {last.step} of {last.of}")
-    return 0
-
-
-class OneToOne:
-    """The count that a person waits for: mechanisms with an expert of their own, over the newest images."""
-
-    def __init__(self, config: RunConfig) -> None:
-        self.experts, self.mechanisms = config.model.experts, len(config.mechanisms)
-        rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
-        self.records = deque(maxlen=rows)
-
-    def __str__(self) -> str:
-        if not self.records:
-            return ""
-        count = history_of(self.records, self.experts, self.mechanisms).one_to_one_count()
-        return f"{count} of {self.mechanisms} one-to-one"
-
-
-def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
-        TextColumn("{task.fields[speed]:.1f} steps/s"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[count]}"),
-    )
-    console.print(f"run {run.id}; Ctrl-C saves and stops")
-    count = OneToOne(run.config())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("preparing", total=None, speed=0.0, count="")
-        for event in events:
-            if event.record:
-                count.records.append(event.record)
-            if bar.tasks[0].description != event.phase and event.phase in ("identity", "competing"):
-                bar.reset(task, total=event.of, completed=event.step, description=event.phase)
-            bar.update(task, completed=event.step, speed=event.steps_per_second, count=str(count))
-
-
-def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
-    count, shown = OneToOne(run.config()), 0.0
-    for event in events:
-        if event.record:
-            count.records.append(event.record)
-        if time.monotonic() - shown >= LOG_EVERY:
-            shown = time.monotonic()
-            speed = event.steps_per_second
-            left = f", about {(event.of - event.step) / speed:.0f} s left" if speed else ""
-            counted = f", {count}" if count.records else ""
-            console.print(
-                f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}",
-                soft_wrap=True,
-            )

@@ -5,7 +5,9 @@ that the slider points to; the link carries the choice."""
 
 from math import log2
 
+import numpy as np
 import streamlit as st
+from jaxtyping import Num
 
 from icm import figures
 from icm.history import History, Stretch
@@ -47,6 +49,34 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
         st.session_state["ended"] = run.id if was_live else None
         st.rerun()  # the whole page, to look again at the pace of the new state
 
+    head(seen, with_what, pace)
+    steps = run.snapshot_steps()
+    marked = moment(steps, pace)
+    seen_until = f"seen_until {run.id}"
+    if pace not in (None, PLAY) or not seen.live:
+        st.session_state[seen_until] = history.last_step
+    history = history.until(st.session_state.get(seen_until, history.last_step))
+    then = history if marked is None else history.until(marked)
+    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
+    numbers(seen, then, mechanisms)
+
+    if history.rows:
+        shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
+        race(run, shown, history, then, mechanisms, marked)
+    elif seen.live:
+        st.info(
+            "The race has not begun: first the experts learn to copy their input, so that all start level.",
+            icon=":material/hourglass_top:",
+        )
+    else:
+        st.info(
+            "This run ended before its first recorded step. Resume it on the Train page.",
+            icon=":material/info:",
+        )
+
+
+def head(seen: runs.Glance, with_what: str, pace: float | None) -> None:
+    """What run it is, its state, the switch that lets the page stand still, and how far it is."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
@@ -62,41 +92,6 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
     st.caption(with_what)
     if seen.state == "crashed":
         runs.crash_report(seen)
-
-    steps = run.snapshot_steps()
-    marked = moment(steps, pace)
-    seen_until = f"seen_until {run.id}"
-    if pace not in (None, PLAY) or not seen.live:
-        st.session_state[seen_until] = history.last_step
-    history = history.until(st.session_state.get(seen_until, history.last_step))
-    then = history if marked is None else history.until(marked)
-    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
-    numbers(seen, then, mechanisms)
-
-    if history.rows:
-        runs.ownership_chips(then.recent().wins[0], seen.config.mechanisms)
-        smoothing = st.session_state.get("smoothing", SMOOTHING_DEFAULT)
-        drawn = figures.drawn_points(history)
-        lines = history.stretches(drawn, smoothing)
-        charts(lines, then, mechanisms, marked)
-        shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
-        if shown:
-            try:
-                everyones_answers(run, shown[-1])
-                one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
-            except StoreError as error:
-                st.error(str(error), icon=":material/error:")
-        tables(lines, then, mechanisms, run, shown)
-    elif seen.live:
-        st.info(
-            "The race has not begun: first the experts learn to copy their input, so that all start level.",
-            icon=":material/hourglass_top:",
-        )
-    else:
-        st.info(
-            "This run ended before its first recorded step. Resume it on the Train page.",
-            icon=":material/info:",
-        )
 
 
 def toggle_play() -> None:
@@ -141,6 +136,28 @@ def moment(steps: list[int], pace: float | None) -> int | None:
         help="Each point of a line is an average over at least so many images before it, so points never move.",
     )
     return None if chosen == NEWEST else int(chosen)
+
+
+def race(
+    run: Run, shown: list[int], history: History, then: History, mechanisms: list[str], marked: int | None
+) -> None:
+    """Charts, pictures and tables: lines over the whole `history`, pictures of the newest snapshot `shown`, all else as of `then`."""
+    runs.ownership_chips(then.recent().wins[0], mechanisms)
+    smoothing = st.session_state.get("smoothing", SMOOTHING_DEFAULT)
+    lines = history.stretches(figures.drawn_points(history), smoothing)
+    charts(lines, then, mechanisms, marked)
+    if shown:
+        try:
+            everyones_answers(run, shown[-1])
+            one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
+        except StoreError as error:
+            st.error(str(error), icon=":material/error:")
+    with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-params") as numbers:
+        if numbers.open:  # the tables are made only while somebody looks at them
+            ownership_tables(then, mechanisms)
+            lines_table(lines)
+            if shown:
+                answers_table(run, shown[-1], mechanisms)
 
 
 def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
@@ -280,73 +297,64 @@ def everyones_answers(run: Run, step: int) -> None:
     )
 
 
-def tables(lines: Stretch, then: History, mechanisms: list[str], run: Run, shown: list[int]) -> None:
-    """What the charts and pictures show, in numbers; made only while somebody looks at them."""
-    with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-params") as numbers:
-        if not numbers.open:
-            return
-        recent, overall = then.recent(), then.all().wins[0]
-        share = win_share(recent.wins[0])
-        st.dataframe(
-            {
-                "mechanism": mechanisms,
-                "owner": ["none" if owner is None else figures.badge(owner) for owner in owners(share)],
-                "best share": [f"{100 * best:.0f} %" for best in share.max(axis=0)],
-                **{figures.badge(expert): wins.tolist() for expert, wins in enumerate(overall)},
-            },
-            hide_index=True,
-        )
-        st.caption(
-            f"Owner and best share: newest {int(recent.images[0]):,} images. "
-            f"E0, E1, …: images won since the start, {int(overall.sum()):,} in all."
-        )
-        shares = 100 * lines.wins.sum(axis=2) / lines.images[:, None]
-        st.dataframe(
-            {
-                "step": lines.step,
-                **{
-                    f"{figures.badge(expert)}, %": shares[:, expert].round(1)
-                    for expert in range(then.experts)
-                },
-                "PSNR, dB": lines.psnr.round(2),
-                "winners' loss": lines.losses[:, 0].round(3),
-                "discriminator's loss": lines.losses[:, 1].round(3),
-            },
-            hide_index=True,
-            height=240,
-        )
-        st.caption(
-            "Share of the images that each expert won, quality and losses: the points of the lines above."
-        )
-        of_mechanism = win_share(recent.wins[0]).T
-        mean = recent.score[0].T
-        st.dataframe(
-            {
-                "mechanism": mechanisms,
-                **{
-                    f"{figures.badge(expert)}, {what}": table[:, expert].round(2)
-                    for what, table in (("share", of_mechanism), ("mean score", mean))
-                    for expert in range(then.experts)
-                },
-            },
-            hide_index=True,
-        )
-        st.caption(f"Who wins what, and the mean scores, over the newest {int(recent.images[0]):,} images.")
-        if shown:
-            from pages.ui import pictures
+def ownership_tables(then: History, mechanisms: list[str]) -> None:
+    """Who owns what and who wins what."""
+    recent, overall = then.recent(), then.all().wins[0]
+    share = win_share(recent.wins[0])
+    st.dataframe(
+        {
+            "mechanism": mechanisms,
+            "owner": ["none" if owner is None else figures.badge(owner) for owner in owners(share)],
+            "best share": [f"{100 * best:.0f} %" for best in share.max(axis=0)],
+            **by_expert(overall.T),
+        },
+        hide_index=True,
+    )
+    st.caption(
+        f"Owner and best share: newest {int(recent.images[0]):,} images. "
+        f"E0, E1, …: images won since the start, {int(overall.sum()):,} in all."
+    )
+    st.dataframe(
+        {
+            "mechanism": mechanisms,
+            **by_expert(share.T.round(2), ", share"),
+            **by_expert(recent.score[0].T.round(2), ", mean score"),
+        },
+        hide_index=True,
+    )
+    st.caption(f"Who wins what, and the mean scores, over the newest {int(recent.images[0]):,} images.")
 
-            try:
-                scores = pictures.scores(run.folder, shown[-1])
-            except StoreError:
-                return  # said above, where the pictures would be
-            st.dataframe(
-                {
-                    "mechanism": mechanisms,
-                    **{figures.badge(expert): scores[:, expert].round(2) for expert in range(then.experts)},
-                },
-                hide_index=True,
-            )
-            st.caption(f"Scores of everyone's answers to the digits above, after step {shown[-1]:,}.")
+
+def lines_table(lines: Stretch) -> None:
+    shares = 100 * lines.wins.sum(axis=2) / lines.images[:, None]
+    st.dataframe(
+        {
+            "step": lines.step,
+            **by_expert(shares.round(1), ", %"),
+            "PSNR, dB": lines.psnr.round(2),
+            "winners' loss": lines.losses[:, 0].round(3),
+            "discriminator's loss": lines.losses[:, 1].round(3),
+        },
+        hide_index=True,
+        height=240,
+    )
+    st.caption("Share of the images that each expert won, quality and losses: the points of the lines above.")
+
+
+def answers_table(run: Run, step: int, mechanisms: list[str]) -> None:
+    from pages.ui import pictures
+
+    try:
+        scores = pictures.scores(run.folder, step)
+    except StoreError:
+        return  # said above, where the pictures would be
+    st.dataframe({"mechanism": mechanisms, **by_expert(scores.round(2))}, hide_index=True)
+    st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
+
+
+def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str, np.ndarray]:
+    """The columns of a table, an expert each."""
+    return {f"{figures.badge(expert)}{what}": column for expert, column in enumerate(table.T)}
 
 
 heading, picker = st.columns([3, 2], vertical_alignment="bottom")

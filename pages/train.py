@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from icm.config import PRESET_SENTENCES, PRESETS, ConfigError, RunConfig, command_line, field_sentences
-from icm.store import SHIPPED, StoreError
+from icm.store import SHIPPED, Run, StoreError
 from pages.ui import runs
 
 TIMING_TICK = 1.0  # seconds, while the presets are being timed
@@ -179,7 +179,7 @@ def present() -> None:
     except StoreError as error:
         st.error(str(error), icon=":material/error:")
         if run.id != SHIPPED and st.button("Delete this folder", icon=":material/delete:"):
-            run.delete()
+            remove(run)
             st.rerun()
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -256,12 +256,19 @@ def delete(seen: runs.Glance) -> None:
         )
         if st.button("Delete it", type="primary", key=f"delete-{seen.run.id}"):
             try:
-                seen.run.delete()
+                remove(seen.run)
             except StoreError as error:
                 st.error(str(error), icon=":material/error:")
             else:
                 st.query_params.pop("run", None)
                 st.rerun()
+
+
+def remove(run: Run) -> None:
+    """Deletes the run and the pictures of it that are kept: another may take its name."""
+    run.delete()
+    st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 st.subheader("Your runs", anchor=False)

@@ -136,3 +136,10 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert sentence in complaint
     assert complaint.count("\n") == 1
     assert not out.exists()
+
+
+def test_the_projects_reader_is_not_replaced_by_one_that_learned_from_other_digits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["reader", "--source", "builtin"]) == 2
+    assert "--source is builtin: give --out a folder" in capsys.readouterr().err

@@ -21,9 +21,9 @@ from icm.store import Run, RunBusy, RunStore
 PROJECT = Path(__file__).parents[1]
 
 
-def icm(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
+def icm(*words: str, root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "icm", *words]
-    environment = {**os.environ, "ICM_DATA_ROOT": str(root)}
+    environment = {**os.environ, "ICM_DATA_ROOT": str(root), **variables}
     return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=120, env=environment)
 
 
@@ -119,6 +119,13 @@ def test_a_mistake_is_answered_by_one_line_and_its_code(
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert not store.runs()
+
+
+def test_a_terminal_without_utf8_is_told_the_mistake_too(root: Path) -> None:
+    done = icm("train", "--preset", "tiny", "--sed", "1", root=root, PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "--sed" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_run_is_trained_once_at_a_time(long_run: Run, root: Path) -> None:

@@ -13,6 +13,7 @@ ICM = Path(__file__).parents[1] / "icm"
 FLOORS = (
     {"__main__"},
     {"cli"},
+    {"terminal"},
     {"launch", "run", "export"},
     {"transfer"},
     {"training", "evaluation", "classifier", "figures"},

@@ -1,6 +1,6 @@
 """What pages know of runs: the store, the picker, the badge of a state, what a run is computed with, who owns what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -137,40 +137,35 @@ def pick(name: str = "run", default: int = 0) -> Run | None:
     """The run that the page is about, chosen in a box and kept in the link under `name`; None when there is no run.
 
     Without a link it is the newest, or the one `default` places before it."""
-    runs = {run.id: run for run in store().runs()}
-    if not runs:
-        return None
-    wanted = st.query_params.get(name)
-    if wanted is not None and wanted not in runs:
-        st.warning(f"There is no run {wanted!r} here; the newest is shown.", icon=":material/link_off:")
-    names = list(runs)
-    chosen = st.selectbox(
-        name.capitalize(),
-        names,
-        index=names.index(wanted) if wanted in runs else min(default, len(names) - 1),
-        format_func=lambda run_id: f"{runs[run_id].label}   ({when(runs[run_id])})",
-    )
-    st.query_params[name] = chosen
-    return runs[chosen]
+    found = store().runs()
+    start = found[min(default, len(found) - 1)] if found else None
+    return _pick(name, found, start, lambda run: f"{run.label}   ({when(run)})")
 
 
 def pick_trained(name: str = "run") -> Run | None:
-    """The run whose experts the page asks: any with a snapshot, and the one that ships with the project; None without one."""
-    runs = {run.id: run for run in [*store().runs(), shipped()] if run is not None and run.snapshot_steps()}
-    if not runs:
+    """The run whose experts the page asks: any with a snapshot; without a link it is the one that ships with the project."""
+    trained = [run for run in [*store().runs(), shipped()] if run is not None and run.snapshot_steps()]
+    start = next((run for run in trained if run.id == SHIPPED), trained[0] if trained else None)
+    return _pick(name, trained, start, lambda run: run.label)
+
+
+def _pick(name: str, choice: Sequence[Run], start: Run | None, words: Callable[[Run], str]) -> Run | None:
+    """One of the runs, `start` when the link names none; None when there is none to choose from."""
+    if start is None:
         return None
+    runs = {run.id: run for run in choice}
     wanted = st.query_params.get(name)
     if wanted is not None and wanted not in runs:
-        st.warning(f"There is no trained run {wanted!r} here; another is shown.", icon=":material/link_off:")
+        st.warning(
+            f"There is no run {wanted!r} to show here; {start.label} is shown.", icon=":material/link_off:"
+        )
     names = list(runs)
-    start = wanted if wanted in runs else (SHIPPED if SHIPPED in runs else names[0])
     chosen = st.selectbox(
         name.capitalize(),
         names,
-        index=names.index(start),
-        format_func=lambda run_id: runs[run_id].label,
+        index=names.index(wanted if wanted in runs else start.id),
+        format_func=lambda run_id: words(runs[run_id]),
     )
-    assert chosen is not None
     st.query_params[name] = chosen
     return runs[chosen]
 

@@ -1,0 +1,86 @@
+"""What a person sees of a training in the terminal: a bar, or a line every five seconds where there is no terminal."""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from icm.config import RunConfig
+from icm.history import IMAGES_IN_VIEW, history_of
+from icm.store import Run
+
+if TYPE_CHECKING:
+    from icm.run import Progress as RunProgress  # it imports torch, which takes seconds
+
+LOG_EVERY = 5.0  # seconds between two lines
+
+
+def follow(run: Run, root: Path) -> int:
+    """Trains `run`, whose lock we hold, and shows how it goes; Ctrl-C or a polite kill saves and stops."""
+    from icm import run as running
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: run.request_stop())
+    console = Console()
+    show = _show_bar if console.is_terminal else _show_lines
+    show(console, run, running.train(run, root))
+    last = run.status()
+    console.print(f"run {run.id}: {last.phase} at step {last.step} of {last.of}")
+    return 0
+
+
+class OneToOne:
+    """The count that a person waits for: mechanisms with an expert of their own, over the newest images."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.experts, self.mechanisms = config.model.experts, len(config.mechanisms)
+        rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
+        self.records = deque(maxlen=rows)
+
+    def __str__(self) -> str:
+        if not self.records:
+            return ""
+        count = history_of(self.records, self.experts, self.mechanisms).one_to_one_count()
+        return f"{count} of {self.mechanisms} one-to-one"
+
+
+def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        TextColumn("{task.fields[speed]:.1f} steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[count]}"),
+    )
+    console.print(f"run {run.id}; Ctrl-C saves and stops")
+    count = OneToOne(run.config())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("preparing", total=None, speed=0.0, count="")
+        for event in events:
+            if event.record:
+                count.records.append(event.record)
+            if bar.tasks[0].description != event.phase and event.phase in ("identity", "competing"):
+                bar.reset(task, total=event.of, completed=event.step, description=event.phase)
+            bar.update(task, completed=event.step, speed=event.steps_per_second, count=str(count))
+
+
+def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
+    count, shown = OneToOne(run.config()), 0.0
+    for event in events:
+        if event.record:
+            count.records.append(event.record)
+        if time.monotonic() - shown >= LOG_EVERY:
+            shown = time.monotonic()
+            speed = event.steps_per_second
+            left = f", about {(event.of - event.step) / speed:.0f} s left" if speed else ""
+            counted = f", {count}" if count.records else ""
+            console.print(
+                f"{event.phase} {event.step} of {event.of}, {speed:.2f} steps/s{left}{counted}",
+                soft_wrap=True,
+            )
