@@ -1,6 +1,8 @@
 """Pictures of every page for docs/images: two widths, two themes. Needs chromium and the packages for development.
 
-python docs/screenshots.py [RUN]      # Monitor shows RUN, the shipped run when not given; the store is ICM_STORE's"""
+python docs/screenshots.py [RUN [OTHER]]
+
+Monitor shows RUN, the shipped run when not given; Side by side shows it and OTHER; the store is ICM_STORE's."""
 
 import io
 import shutil
@@ -54,19 +56,19 @@ def take(page: Page, path: str, ready: str, name: str) -> None:
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(height, TALLEST)})
     page.wait_for_timeout(1 * SECONDS)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(96)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(192)
     picture.save(IMAGES / f"{name}.png", optimize=True)
     page.set_viewport_size(size)
 
 
-def main(run: str) -> None:
+def main(run: str = "pretrained", other: str | None = None) -> None:
     pages = {
         "home": ("", ".icm-grid img"),
         "train": ("train?preset=quick", "text=The same from a terminal"),
         "monitor": (f"monitor?run={run}", ".st-key-one-expert img"),
         "draw": ("draw", ".icm-everyone img"),
         "compare": ("compare", ".st-key-answers-right img"),
-        "versus": ("versus", "h1"),
+        "versus": (f"versus?left={run}&right={other}", "canvas") if other else ("versus", "h1"),
     }
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(PORT)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -95,4 +97,4 @@ def main(run: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "pretrained")
+    main(*sys.argv[1:])

@@ -136,7 +136,13 @@ def _expert_lines(
         {
             **_line(name, expert, column=expert + 1),
             "color": colour(expert),
-            "endLabel": {"show": True, "formatter": "{a}", "color": colour(expert), "fontWeight": "bold"},
+            "endLabel": {
+                "show": True,
+                "formatter": "{a}",
+                "color": colour(expert),
+                "fontWeight": "bold",
+                "minMargin": 2,
+            },
             "labelLayout": {"moveOverlap": "shiftY"},
             "emphasis": {"focus": "series"},
         }

@@ -54,7 +54,7 @@ steps = seen.run.snapshot_steps() if seen else []
 if seen and steps:
     st.subheader("What went in, what came out", anchor=False)
     st.caption(
-        f"One {pictures.kind_of_digit(seen.config)} for each mechanism, after {steps[-1]:,} steps of {seen.run.label}. The winner's number is in the "
+        f"One {pictures.kind_of_digit(seen.config)} for each mechanism, after {steps[-1]:,} steps of run “{seen.run.label}”. The winner's number is in the "
         "corner. No expert ever saw the original."
     )
     try:
