@@ -4,14 +4,14 @@ The card (card.json) is what a page says about the run: data, seed, date, versio
 PSNR, the digit reader's figures, and how all that carries over to other images, at every snapshot that is kept."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from icm.config import command_line
+from icm.config import RunConfig, command_line
 from icm.data import named_source
 from icm.evaluation import Evaluation, networks
 from icm.mechanisms import parse
@@ -21,6 +21,7 @@ from icm.unseen import SETS, load_unseen
 
 KEPT = ("config.json", "environment.json", "status.json", "metrics.jsonl", "history.f8")
 HALVING_MAY_COST = 0.1  # dB, mean over mechanisms
+MOST_ELSEWHERE = 1000  # images of another set, a mechanism
 OVER_STEPS_IMAGES = 32  # a mechanism, at the snapshots before the last
 
 
@@ -32,7 +33,8 @@ def export(
     StoreError when half precision would cost `HALVING_MAY_COST` or more."""
     config = run.config()
     mechanisms, newest = parse(config.mechanisms), max(steps)
-    digits = load_unseen(named_source(config.source), root, "digits", images)
+    own = named_source(config.source)
+    digits = load_unseen(own, root, "digits", images)
     whole = measure(*networks(config, run.snapshot(newest)), mechanisms, digits)
     halves = {step: _halved(run.snapshot(step)) for step in steps}
     shipped = measure(*networks(config, halves[newest]), mechanisms, digits)
@@ -41,24 +43,11 @@ def export(
         raise StoreError(f"half precision costs run {run.id} {cost:.2f} dB; export fewer snapshots whole")
 
     others = [name for name, kind in SETS.items() if kind.here(root) and name not in ("mnist", "builtin")]
-    over_steps = []
-    for step, arrays in sorted(halves.items()):
-        nets = networks(config, arrays)
-        few = load_unseen(named_source(config.source), root, "digits", OVER_STEPS_IMAGES)
-        here = measure(*nets, mechanisms, few)
-        over_steps.append({"step": step, "set": config.source, **_summary(here)})
-        for name in others:
-            other = load_unseen(name, root, "digits", OVER_STEPS_IMAGES)
-            there = measure(*nets, mechanisms, other, here.owner)
-            over_steps.append({"step": step, "set": name, **_summary(there)})
-
     nets = networks(config, halves[newest])
-    elsewhere = {
-        name: measure(
-            *nets, mechanisms, load_unseen(name, root, "digits", min(images, 1000)), shipped.owner
-        ).to_json()
-        for name in others
-    }
+    elsewhere = {}
+    for name in others:
+        unseen = load_unseen(name, root, "digits", min(images, MOST_ELSEWHERE))
+        elsewhere[name] = measure(*nets, mechanisms, unseen, shipped.owner).to_json()
     environment = run.environment()
     card = {
         "command": command_line(config),
@@ -74,7 +63,7 @@ def export(
         "digits": shipped.to_json(),
         "elsewhere": elsewhere,
         "over_steps_images": OVER_STEPS_IMAGES,
-        "over_steps": over_steps,
+        "over_steps": _over_steps(config, halves, [own, *others], root),
     }
     shutil.rmtree(folder, ignore_errors=True)
     made = Run(folder)
@@ -86,6 +75,21 @@ def export(
         made.save_snapshot(step, arrays)
     made.write_card(card)
     return card
+
+
+def _over_steps(
+    config: RunConfig, snapshots: Mapping[int, dict[str, np.ndarray]], sets: Sequence[str], root: Path
+) -> list[dict[str, Any]]:
+    """Each snapshot on each set; the first set is the run's own digits, which decide who owns what."""
+    mechanisms, rows = parse(config.mechanisms), []
+    for step, arrays in sorted(snapshots.items()):
+        nets, owner = networks(config, arrays), None
+        for name in sets:
+            images = load_unseen(name, root, "digits", OVER_STEPS_IMAGES)
+            found = measure(*nets, mechanisms, images, owner)
+            owner = found.owner if owner is None else owner
+            rows.append({"step": step, "set": name, **_summary(found)})
+    return rows
 
 
 def _halved(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
