@@ -27,6 +27,7 @@ COLOURS = (
 DASHES = ("solid", "dashed", "dotted")
 POINTS = 300  # at most, in a series
 GREY = "rgba(128,128,128,0.25)"
+LEGEND = {"type": "scroll", "left": 0, "bottom": 0}  # on top it meets the name of the axis and the tools
 Option = dict[str, Any]
 
 
@@ -83,6 +84,7 @@ def _line_chart(y_name: str) -> Option:
             "nameGap": 26,
             "min": 0,
             "max": "dataMax",
+            "axisLabel": {"alignMaxLabel": "right"},  # else it reaches under the names at the ends of lines
             "splitLine": {"show": False},
             "axisPointer": {"label": {"precision": 0}},
         },
@@ -296,8 +298,9 @@ def named_lines(
 ) -> Option:
     """A few lines with names, over steps."""
     chart = _line_chart(y_name)
-    chart["grid"] = {**chart["grid"], "right": 16}
-    chart["legend"] = {"show": len(lines) > 1, "type": "scroll", "left": 70, "right": 80, "top": 0}
+    several = len(lines) > 1
+    chart["grid"] = {**chart["grid"], "right": 16, "bottom": 54 if several else 30}
+    chart["legend"] = {**LEGEND, "show": several}
     chart["dataset"] = _dataset(step, list(lines), np.stack(list(lines.values()), axis=1), 3)
     chart["series"] = [
         {**_line(name, index, column=index + 1), "color": colour(3 * index)}
@@ -313,9 +316,9 @@ def quality_by_mechanism(
     """PSNR for each mechanism, a bar for each of `bars`: none where nobody owns the mechanism."""
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 8, "top": 48, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 34, "bottom": 34, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True},
-        "legend": {"left": 0, "top": 0},
+        "legend": LEGEND,
         "toolbox": _toolbox(),
         "xAxis": {"type": "category", "data": list(labels), "axisLabel": {"interval": 0, "rotate": 35}},
         "yAxis": {

@@ -249,7 +249,7 @@ with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-pa
         )
 known = source == config.source
 st.caption(
-    f"Measured now on {MEASURED} images a mechanism, after step {step:,} of {run.label}. "
+    f"Measured now on {MEASURED} images a mechanism, after step {step:,} of run “{run.label}”. "
     + (
         "No expert was ever trained on them."
         if known
