@@ -56,7 +56,11 @@ def take(page: Page, path: str, ready: str, name: str) -> None:
     height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(height, TALLEST)})
     page.wait_for_timeout(1 * SECONDS)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(192)
+    picture = (
+        Image.open(io.BytesIO(page.screenshot()))
+        .convert("RGB")
+        .quantize(256, method=Image.Quantize.FASTOCTREE)
+    )
     picture.save(IMAGES / f"{name}.png", optimize=True)
     page.set_viewport_size(size)
 
