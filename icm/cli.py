@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StoreError, OSError, RuntimeError) as error:
         return _fail(1, error)
     except KeyboardInterrupt:  # a training stops by itself, see `terminal.follow`
-        return _fail(1, KeyboardInterrupt("interrupted; nothing was written"))
+        return _fail(1, KeyboardInterrupt("interrupted"))
 
 
 def _fail(code: int, error: BaseException) -> int:
