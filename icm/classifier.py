@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from icm.data import SIZE, Digits, as_images, generator_for
+from icm.errors import ActionableError
 from icm.shapes import Images, Labels, Pixels
 from icm.store import write_whole
 
@@ -32,7 +33,7 @@ PEAK_RATE = 3e-3  # Adam's learning rate where it is highest
 CHUNK = 250  # images read at once
 
 
-class ReaderError(RuntimeError):
+class ReaderError(ActionableError):
     """Weights of a reader that cannot be had; the message is one sentence with the place and the remedy."""
 
 

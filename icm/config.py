@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from textwrap import dedent
 from typing import Any, Literal
 
+from icm.errors import ActionableError
+
 SCHEMA = 1
 
 PAPER_MECHANISMS = (
@@ -27,7 +29,7 @@ PAPER_MECHANISMS = (
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(ActionableError, ValueError):
     """A configuration that cannot be run; the message is one sentence with the value and the remedy."""
 
 

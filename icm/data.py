@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Generator
 from torch.nn import functional
 
+from icm.errors import ActionableError
 from icm.mechanisms import Mechanism, apply_each
 from icm.shapes import Images, Labels, MechanismIndex, Pixels
 
@@ -32,7 +33,7 @@ STREAMS = {
 }
 
 
-class DataError(RuntimeError):
+class DataError(ActionableError):
     """Images that cannot be had; the message is one sentence with the place and the remedy."""
 
 

@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from icm.errors import ActionableError
 from icm.shapes import Answers, ImageLogits, Images, Winner
 
 GROUPS = 4  # of `norm: group`
@@ -287,11 +288,15 @@ def load_weights(experts: ExpertBank, discriminator: Discriminator, arrays: Mapp
         module.load_state_dict(values)
 
 
+class DeviceError(ActionableError):
+    """A device that is not here."""
+
+
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU when there is one. RuntimeError when it is not here."""
+    """The device of that name; `auto` takes a GPU when there is one. DeviceError when it is not here."""
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(each for each, here in available.items() if here))
     if not available[name]:
-        raise RuntimeError(f"device {name!r} is not available here; use --device auto or cpu")
+        raise DeviceError(f"device {name!r} is not available here; use --device auto or cpu")
     return torch.device(name)

@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from icm.errors import ActionableError
+
 SIZE = 32  # pixels, height and width of what comes out
 BOX = 20  # pixels, the longer side of a digit in MNIST
 MARGIN = 2  # pixels around MNIST's 28 x 28
@@ -31,7 +33,7 @@ THINNEST = 1.0  # pixels; hardly one of them is thinner
 BLANK = 0.012  # mean of an image's ink; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.007
 
 
-class PictureError(ValueError):
+class PictureError(ActionableError):
     """A picture that cannot be used; the message is one sentence with the value and the remedy."""
 
 

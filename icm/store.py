@@ -26,6 +26,7 @@ from safetensors.numpy import save
 
 from icm import config as configuration
 from icm.config import RunConfig
+from icm.errors import ActionableError
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 STALLED_AFTER = 10.0  # seconds without a heartbeat
@@ -38,7 +39,7 @@ Phase = Literal["preparing", "identity", "competing", "stopped", "finished", "fa
 RunState = Literal["preparing", "running", "stalled", "stopped", "finished", "crashed"]
 
 
-class StoreError(RuntimeError):
+class StoreError(ActionableError):
     """A run that cannot be found, read or written; the message is one sentence."""
 
 

@@ -23,6 +23,7 @@ FLOORS = (
     {"data"},
     {"mechanisms", "models", "competition", "ownership", "sketch"},
     {"config", "shapes"},
+    {"errors"},
 )
 
 
