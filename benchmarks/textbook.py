@@ -1,7 +1,9 @@
-"""The algorithm as one would first write it down: a list of experts, each a plain nn.Module with batch norm and nn.ELU, each
+"""The algorithm as one would first write it down: a list of experts, each a plain nn.Module with nn.BatchNorm2d and nn.ELU, each
 with an optimiser of its own; every expert answers every image with gradient; float32, default memory format.
 
 What benchmarks/training.py measures against and tests/test_engines.py compares with; no line of it is used by the package."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -9,17 +11,23 @@ from torch.nn.functional import softplus
 
 from icm.config import ModelConfig
 
+NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
+    "none": lambda filters: [],
+    "group": lambda filters: [nn.GroupNorm(4, filters)],
+    "batch": lambda filters: [nn.BatchNorm2d(filters)],
+}
+
 
 class Expert(nn.Module):
     """The paper's expert: image to image, batch channel height width."""
 
-    def __init__(self, filters: int, batch_norm: bool) -> None:
+    def __init__(self, filters: int, norm: str) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 1
         for _ in range(4):
             layers += [nn.Conv2d(channels, filters, 3, padding=1)]
-            layers += [nn.BatchNorm2d(filters)] if batch_norm else []
+            layers += NORMS[norm](filters)
             layers += [nn.ELU()]
             channels = filters
         self.layers = nn.Sequential(*layers, nn.Conv2d(filters, 1, 3, padding=1), nn.Sigmoid())
@@ -52,9 +60,9 @@ class Textbook:
     """The whole learner; `step` plays one round."""
 
     def __init__(
-        self, model: ModelConfig, learning_rate: float, device: torch.device, batch_norm: bool = True
+        self, model: ModelConfig, learning_rate: float, device: torch.device, norm: str = "batch"
     ) -> None:
-        self.experts = nn.ModuleList(Expert(model.filters, batch_norm) for _ in range(model.experts))
+        self.experts = nn.ModuleList(Expert(model.filters, norm) for _ in range(model.experts))
         self.experts.to(device)
         self.discriminator = Discriminator(model.discriminator_filters, model.discriminator_hidden).to(device)
         self.expert_adams = [torch.optim.Adam(each.parameters(), lr=learning_rate) for each in self.experts]

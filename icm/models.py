@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -29,6 +30,7 @@ PIECE = (
     96  # images that a CPU takes through the discriminator at once; more fall out of its cache (docs/LOG.md)
 )
 LOG2_E = 1 / math.log(2)
+FORCE_BFLOAT16 = "ICM_BFLOAT16"  # environment variable, `on` or `off`: a CPU is not timed but told
 
 
 class _Elu(torch.autograd.Function):
@@ -89,7 +91,7 @@ def choose_engine(device: torch.device, arithmetic: str) -> Engine:
     """What is fastest on this device within `arithmetic`, exact or fast (docs/LOG.md)."""
     fast = arithmetic == "fast"
     if device.type == "cpu":
-        dtype = "bfloat16" if fast and _bfloat16_is_faster() else "float32"
+        dtype = "bfloat16" if fast and _takes_bfloat16() else "float32"
         return Engine(experts="loop", dtype=dtype)
     return Engine(experts="stacked", deterministic=not fast)
 
@@ -105,9 +107,20 @@ def set_arithmetic(engine: Engine, device: torch.device) -> None:
         torch.backends.cuda.matmul.fp32_precision = precision
 
 
+def _takes_bfloat16() -> bool:
+    """Whether this CPU convolves in bfloat16: as ICM_BFLOAT16 says, or where it is faster."""
+    forced = os.environ.get(FORCE_BFLOAT16, "")
+    if forced == "":
+        return _bfloat16_is_faster()
+    if forced not in ("on", "off"):
+        raise DeviceError(f"{FORCE_BFLOAT16}={forced!r} says neither on nor off: set it to one or unset it")
+    return forced == "on"
+
+
 def _bfloat16_is_faster() -> bool:
     """Whether this CPU convolves in bfloat16 in under 0.8 of the time of float32, timed."""
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if supported is None or not supported():  # None in a build of torch without oneDNN
         return False
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
@@ -128,9 +141,9 @@ def _fan_in_uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -
     return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
 
 
-def _precision(device: torch.device, engine: Engine) -> torch.autocast:
+def _precision(device: torch.device, engine: Engine) -> AbstractContextManager:
     """Entered for each forward pass: a region open across an optimiser's step would keep stale weights."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=engine.dtype == "bfloat16")
+    return torch.autocast(device.type, torch.bfloat16) if engine.dtype == "bfloat16" else nullcontext()
 
 
 class ExpertBank(nn.Module):
@@ -140,7 +153,7 @@ class ExpertBank(nn.Module):
         self, experts: int, filters: int, norm: str, generator: Generator, engine: Engine = PLAIN
     ) -> None:
         super().__init__()
-        self.experts, self.norm, self.engine = experts, norm, engine
+        self.experts, self.filters, self.norm, self.engine = experts, filters, norm, engine
         widths = [1, *[filters] * HIDDEN_LAYERS, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(widths):
@@ -165,20 +178,22 @@ class ExpertBank(nn.Module):
 
     @property
     def winners_alone(self) -> bool:
-        """Whether each winner is run again alone to learn; else all answers keep their gradient."""
+        """Whether each winner is run again alone to learn; else all answers keep their gradient.
+
+        Running winners alone needs to know on the host who won. A GPU would have to wait for that at every step."""
         return self.engine.experts == "loop" and not self.mixes_images
 
     def forward(self, images: Images, experts: list[int] | None = None) -> Answers:
         """The answers of the named experts, all by default, to every image."""
-        chosen = list(range(self.experts)) if experts is None else experts
         if self.engine.experts == "stacked" or len(images) == 1:  # one drawing: half the time (docs/LOG.md)
-            every = experts is None
-            flat = [(layer if every else layer[chosen]).flatten(0, 1) for layer in self.parameters()]
-            return self._answers(chosen, flat, images)
+            chosen = slice(None) if experts is None else experts
+            return self._answers(chosen, [layer[chosen].flatten(0, 1) for layer in self.parameters()], images)
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
-        return torch.cat(
-            [self._answers([each], [layer[each] for layer in stacked], images) for each in chosen]
-        )
+        answers = [
+            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], images)
+            for each in (range(self.experts) if experts is None else experts)
+        ]
+        return torch.cat(answers)
 
     def answer_as_winner(self, images: Images, winner: Winner) -> Images:
         """Each image through the expert that won it, and through no other; not for a bank that mixes images."""
@@ -188,17 +203,18 @@ class ExpertBank(nn.Module):
         order = winner.argsort(stable=True)
         won = torch.bincount(winner, minlength=self.experts).tolist()
         answers = [
-            self._answers([each], [layer[each] for layer in stacked], part)[0]
+            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], part)[0]
             for each, part in enumerate(images[order].split(won))
             if len(part)
         ]
         return torch.cat(answers)[order.argsort()]
 
-    def _answers(self, experts: list[int], parameters: list[Tensor], images: Images) -> Answers:
+    def _answers(self, experts: slice | list[int], parameters: list[Tensor], images: Images) -> Answers:
         """The answers of these experts, whose parameters are flattened: expert and filter are one axis."""
-        layers, groups = HIDDEN_LAYERS + 1, len(experts)
+        layers = HIDDEN_LAYERS + 1
         weights, biases = parameters[:layers], parameters[layers : 2 * layers]
         scales, shifts = parameters[2 * layers : 3 * layers - 1], parameters[3 * layers - 1 :]
+        groups = len(biases[-1])  # experts: the last layer has one filter for each
 
         with _precision(images.device, self.engine):
             x = images
@@ -213,15 +229,26 @@ class ExpertBank(nn.Module):
             x = functional.conv2d(x, weights[-1], biases[-1], padding=1, groups=groups)
         return x.to(images.dtype).sigmoid().transpose(0, 1).unsqueeze(2)
 
-    def _normalise(self, x: Tensor, layer: int, experts: list[int], scale: Tensor, shift: Tensor) -> Tensor:
+    def _normalise(
+        self, x: Tensor, layer: int, experts: slice | list[int], scale: Tensor, shift: Tensor
+    ) -> Tensor:
+        """Changes, while training with norm batch, what these experts remember of mean and variance."""
         if self.norm == "group":
-            return functional.group_norm(x, GROUPS * len(experts), scale, shift)
+            return functional.group_norm(x, GROUPS * (len(scale) // self.filters), scale, shift)
         mean, variance = self.running_mean[layer], self.running_variance[layer]
-        means, variances = mean[experts].flatten(), variance[experts].flatten()
+        # A slice is a view, which batch_norm writes into; a list of experts is a copy to be written back.
+        means, variances = mean[experts], variance[experts]
         x = functional.batch_norm(
-            x, means, variances, scale, shift, training=self.training, momentum=BATCH_NORM_MOMENTUM
+            x,
+            means.view(-1),
+            variances.view(-1),
+            scale,
+            shift,
+            training=self.training,
+            momentum=BATCH_NORM_MOMENTUM,
         )
-        mean[experts], variance[experts] = means.view(len(experts), -1), variances.view(len(experts), -1)
+        if self.training and isinstance(experts, list):
+            mean[experts], variance[experts] = means, variances
         return x
 
 
@@ -268,28 +295,60 @@ class Discriminator(nn.Module):
         return self.logit(x.to(images.dtype)).squeeze(1)
 
 
-def weights(experts: ExpertBank, discriminator: Discriminator) -> dict[str, np.ndarray]:
-    """The networks as arrays, as a snapshot keeps them."""
-    named = {
+class UnfitWeights(ActionableError):
+    """Weights that were written for other networks, or that are no weights."""
+
+
+def named_weights(experts: ExpertBank, discriminator: Discriminator) -> dict[str, Tensor]:
+    """The tensors of the networks, not copies, under the names that their arrays have on disk."""
+    return {
         **{f"experts.{name}": value for name, value in experts.state_dict().items()},
         **{f"discriminator.{name}": value for name, value in discriminator.state_dict().items()},
     }
-    return {name: value.cpu().numpy().copy() for name, value in named.items()}
+
+
+def weights(experts: ExpertBank, discriminator: Discriminator) -> dict[str, np.ndarray]:
+    """The networks as arrays, as a snapshot keeps them."""
+    return {name: value.cpu().numpy().copy() for name, value in named_weights(experts, discriminator).items()}
 
 
 def load_weights(experts: ExpertBank, discriminator: Discriminator, arrays: Mapping[str, np.ndarray]) -> None:
-    """Changes the networks: the mirror image of `weights`; arrays of other names are left alone."""
-    for prefix, module in (("experts.", experts), ("discriminator.", discriminator)):
-        values = {
-            name.removeprefix(prefix): torch.from_numpy(value)
-            for name, value in arrays.items()
-            if name.startswith(prefix)
-        }
-        module.load_state_dict(values)
+    """Changes the networks: the mirror image of `weights`, for floats of any width; arrays of other names are left alone.
+
+    UnfitWeights, and nothing is changed, when the arrays do not belong to these networks."""
+    places = named_weights(experts, discriminator)
+    own = {name: values for name, values in arrays.items() if name.startswith(("experts.", "discriminator."))}
+    if wrong := misfit(own, places, any_float=True):
+        raise UnfitWeights(f"the weights do not fit these networks: {wrong}; take another snapshot")
+    for name, place in places.items():
+        place.copy_(torch.from_numpy(own[name]))
+
+
+def misfit(
+    arrays: Mapping[str, np.ndarray], places: Mapping[str, Tensor], any_float: bool = False
+) -> str | None:
+    """What keeps these arrays from being copied into the tensors of the same names, the first reason; None if nothing does.
+
+    A number that is not finite does: networks that hold one give no answer and never learn again."""
+    if missing := [name for name in places if name not in arrays]:
+        return f"{missing[0]} is missing"
+    if extra := [name for name in arrays if name not in places]:
+        return f"{extra[0]} belongs nowhere"
+    for name, place in places.items():
+        values, shape = arrays[name], tuple(place.shape)
+        dtype = np.dtype(str(place.dtype).removeprefix("torch."))
+        floats = values.dtype.kind == "f"
+        if values.shape != shape:
+            return f"{name} has shape {values.shape} where {shape} belongs"
+        if values.dtype != dtype and not (any_float and floats):
+            return f"{name} is of {values.dtype} where {dtype} belongs"
+        if floats and not np.isfinite(values).all():
+            return f"{name} has numbers that are not finite"
+    return None
 
 
 class DeviceError(ActionableError):
-    """A device that is not here."""
+    """A device that is not here, or a wish for one that cannot be understood."""
 
 
 def choose_device(name: str) -> torch.device:

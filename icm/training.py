@@ -4,7 +4,7 @@ It sees two piles of images, canonical and transformed, and nothing else: no mec
 What changes lives in `TrainState`; a function that changes it takes it first. Axes: expert, batch, channel, height, width."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ from icm.competition import (
     winners_loss,
 )
 from icm.config import IdentityConfig, RunConfig
-from icm.models import PLAIN, Discriminator, Engine, ExpertBank, load_weights, weights
+from icm.errors import ActionableError
+from icm.models import PLAIN, Discriminator, Engine, ExpertBank, misfit, named_weights
 from icm.shapes import Images
 
 BETAS = (0.9, 0.999)
@@ -109,7 +110,12 @@ def init_state(
         discriminator=discriminator,
         expert_adam=ExpertAdam(list(experts.parameters()), config.training.learning_rate),
         discriminator_adam=torch.optim.Adam(
-            discriminator.parameters(), lr=config.training.learning_rate, betas=BETAS, eps=EPSILON
+            discriminator.parameters(),
+            lr=config.training.learning_rate,
+            betas=BETAS,
+            eps=EPSILON,
+            # The fused one keeps its clock on the device and reads nothing back; the other rounds as it always has.
+            fused=engine.experts == "stacked",
         ),
         losers_are_fake=config.training.losers_are_fake,
         copies=copies,
@@ -161,8 +167,8 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     the winners; then each winner learns, on the images it won, to please the discriminator that has just learnt."""
     experts, discriminator = state.experts, state.discriminator
 
-    # Every expert answers every image. Only a bank that mixes images needs this pass with gradient.
-    with torch.set_grad_enabled(experts.mixes_images):
+    # Every expert answers every image. This pass has no gradient where the winners run once more alone.
+    with torch.set_grad_enabled(not experts.winners_alone):
         answers = experts(transformed)
     shown = answers.detach()  # the discriminator's loss must not reach the experts
     logits = discriminator(torch.cat([shown.flatten(0, 1), canonical]))
@@ -177,10 +183,10 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     state.discriminator_adam.step()
 
     # The winners: each expert on the images it won.
-    if experts.mixes_images:
-        winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
-    else:
+    if experts.winners_alone:
         winning = experts.answer_as_winner(transformed, contest.winner)
+    else:
+        winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
     expert_loss = winners_loss(discriminator(winning), contest.winner, experts.experts)
     gradients = torch.autograd.grad(expert_loss, state.expert_adam.parameters)
     won = count_wins(contest.winner, experts.experts) > 0
@@ -194,39 +200,76 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     )
 
 
+class UnfitState(ActionableError):
+    """Arrays that are no state of this run, however whole their file is."""
+
+
 def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     """Everything that a resume needs: weights, both optimisers, counters."""
-    arrays = weights(state.experts, state.discriminator)
-    adam = state.expert_adam
-    for index, (mean, square) in enumerate(zip(adam.mean, adam.square)):
-        arrays[f"expert_adam.mean.{index}"] = mean.cpu().numpy()
-        arrays[f"expert_adam.square.{index}"] = square.cpu().numpy()
-    arrays["expert_adam.clock"] = adam.clock.cpu().numpy()
+    arrays = {name: tensor.cpu().numpy().copy() for name, tensor in _tensors(state).items()}
     for index, moments in state.discriminator_adam.state_dict()["state"].items():
         for name, value in moments.items():
-            arrays[f"discriminator_adam.{index}.{name}"] = value.cpu().numpy()
-    arrays["copies"] = state.copies.cpu().numpy()
-    arrays["copy_error"] = state.copy_error.cpu().numpy()
-    arrays["counters"] = np.array([state.identity_step, int(state.competing), state.step])
+            arrays[f"discriminator_adam.{index}.{name}"] = value.cpu().numpy().copy()
+    arrays["counters"] = np.array([state.identity_step, int(state.competing), state.step], dtype=np.int64)
     return arrays
 
 
-def load_arrays(state: TrainState, arrays: dict[str, np.ndarray]) -> None:
-    """Changes `state`: the mirror image of `to_arrays`."""
-    load_weights(state.experts, state.discriminator, arrays)
-    adam = state.expert_adam
-    for index, (mean, square) in enumerate(zip(adam.mean, adam.square)):
-        mean.copy_(torch.from_numpy(arrays[f"expert_adam.mean.{index}"]))
-        square.copy_(torch.from_numpy(arrays[f"expert_adam.square.{index}"]))
-    adam.clock.copy_(torch.from_numpy(arrays["expert_adam.clock"]))
+@torch.no_grad()
+def load_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
+    """Changes `state`: the mirror image of `to_arrays`. UnfitState, and nothing is changed, when it could not be."""
+    check_arrays(state, arrays)
+    for name, tensor in _tensors(state).items():
+        tensor.copy_(torch.from_numpy(arrays[name]))
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in arrays.items():
-        if key.startswith("discriminator_adam."):
-            _, index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = torch.from_numpy(value)
+    for name, place in _moments(state).items():
+        if name in arrays:
+            _, index, moment = name.split(".")
+            # In the memory format of the parameter, as Adam makes it: the fused one goes by memory, not by index.
+            value = torch.empty_like(place).copy_(torch.from_numpy(arrays[name]).view(place.shape))
+            moments.setdefault(int(index), {})[moment] = value
     groups = state.discriminator_adam.state_dict()["param_groups"]
     state.discriminator_adam.load_state_dict({"state": moments, "param_groups": groups})
-    state.copies.copy_(torch.from_numpy(arrays["copies"]))
-    state.copy_error.copy_(torch.from_numpy(arrays["copy_error"]))
     state.identity_step, competing, state.step = (int(value) for value in arrays["counters"])
     state.competing = bool(competing)
+
+
+def check_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
+    """UnfitState with the first reason why `load_arrays` could not take them; arrays of a window are somebody else's."""
+    own = {name: values for name, values in arrays.items() if not name.startswith("window.")}
+    places = {**_tensors(state), "counters": torch.zeros(3, dtype=torch.int64)}
+    moments = _moments(state)
+    if any(name.startswith("discriminator_adam.") for name in own):  # there are none before its first step
+        places |= moments
+    for name in moments:
+        if name.endswith(".step") and name in own and own[name].shape == (1,):
+            own[name] = own[name].reshape(())  # a file gives a lone number an axis
+    if wrong := misfit(own, places):
+        raise UnfitState(wrong)
+    identity_step, competing, step = own["counters"].tolist()
+    if min(identity_step, step) < 0 or competing not in (0, 1):
+        raise UnfitState(f"counters are {identity_step}, {competing}, {step}: no steps that were ever done")
+    if step > 0 and places.keys().isdisjoint(moments):
+        raise UnfitState(f"{next(iter(moments))} is missing though the competition has begun")
+
+
+def _tensors(state: TrainState) -> dict[str, Tensor]:
+    """What a state always has, not copies, under the names that the arrays have on disk."""
+    adam = state.expert_adam
+    return {
+        **named_weights(state.experts, state.discriminator),
+        **{f"expert_adam.mean.{index}": mean for index, mean in enumerate(adam.mean)},
+        **{f"expert_adam.square.{index}": square for index, square in enumerate(adam.square)},
+        "expert_adam.clock": adam.clock,
+        "copies": state.copies,
+        "copy_error": state.copy_error,
+    }
+
+
+def _moments(state: TrainState) -> dict[str, Tensor]:
+    """What the discriminator's Adam has from its first step on: names, and a tensor shaped like each."""
+    named: dict[str, Tensor] = {}
+    for index, parameter in enumerate(state.discriminator.parameters()):
+        for moment in ("exp_avg", "exp_avg_sq"):
+            named[f"discriminator_adam.{index}.{moment}"] = parameter.detach()
+        named[f"discriminator_adam.{index}.step"] = torch.zeros(())
+    return named

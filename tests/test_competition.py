@@ -9,17 +9,18 @@ from torch.nn.functional import softplus
 from icm.competition import compete, count_wins, discriminator_loss, winners_loss
 from icm.config import ModelConfig, RunConfig, TrainingConfig
 from icm.data import Batch, generator_for
+from icm.models import PLAIN, Engine
 from icm.training import TrainState, init_state, start_competition, train_step
 
 EXPERTS = 4
 
 
-def make_state(norm: str = "none", losers_are_fake: bool = True) -> TrainState:
+def make_state(norm: str = "none", losers_are_fake: bool = True, engine: Engine = PLAIN) -> TrainState:
     config = RunConfig(
         model=ModelConfig(EXPERTS, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5),  # pyright: ignore[reportArgumentType]
         training=TrainingConfig(losers_are_fake=losers_are_fake),
     )
-    state = init_state(config, generator_for(3, "weights"), torch.device("cpu"))
+    state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.double()
     state.discriminator.double()
     start_competition(state, replace(config.identity, start="independent"), generator_for(3, "copies"))
@@ -42,9 +43,10 @@ def plain_loop(state: TrainState, canonical: torch.Tensor, transformed: torch.Te
     return answers, winner, loss, gradients
 
 
+@pytest.mark.parametrize("engine", ["loop", "stacked"])
 @pytest.mark.parametrize("norm", ["none", "group", "batch"])
-def test_exactly_the_winners_learn_and_as_in_a_plain_loop(norm: str, batch: Batch) -> None:
-    state, plain = make_state(norm), make_state(norm)
+def test_exactly_the_winners_learn_and_as_in_a_plain_loop(norm: str, engine: str, batch: Batch) -> None:
+    state, plain = make_state(norm, engine=Engine(experts=engine)), make_state(norm)  # pyright: ignore[reportArgumentType]
     canonical, transformed = doubles(batch)
 
     answers, winner, _, gradients = plain_loop(plain, canonical, transformed)
@@ -133,3 +135,7 @@ def test_real_and_fake_weigh_the_same() -> None:
     # Undecided about everything: ln 2 for the two real images and ln 2 for all the fakes together.
     loss = discriminator_loss(torch.zeros(2), torch.zeros(5, 3))
     assert loss.item() == pytest.approx(2 * 0.693147, abs=1e-5)
+
+
+def test_wins_are_counted_for_every_expert_also_for_one_without_any() -> None:
+    assert count_wins(torch.tensor([2, 0, 2, 2]), experts=4).tolist() == [1, 0, 3, 0]

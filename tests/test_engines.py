@@ -1,15 +1,20 @@
 """Every engine plays the same round as the textbook loop, which shares no code with the package."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load, save
+from torch._ops import _OpNamespace
 
 from benchmarks.textbook import Textbook
+from icm import models
 from icm.config import ModelConfig, RunConfig
 from icm.data import Batch, generator_for
-from icm.models import Engine, ExpertBank, choose_engine
-from icm.training import TrainState, init_state, start_competition, train_step
+from icm.models import DeviceError, Engine, ExpertBank, choose_engine
+from icm.training import TrainState, init_state, load_arrays, start_competition, to_arrays, train_step
 
 EXPERTS = 4
 ENGINES = {"loop": Engine(experts="loop"), "stacked": Engine(experts="stacked")}
@@ -41,7 +46,7 @@ def of_expert(
 def textbook_with_the_weights_of(state: TrainState, dtype: torch.dtype) -> Textbook:
     bank = state.experts
     model = ModelConfig(EXPERTS, filters=8, discriminator_filters=2, discriminator_hidden=5)
-    textbook = Textbook(model, 1e-3, torch.device("cpu"), batch_norm=bank.norm == "batch")
+    textbook = Textbook(model, 1e-3, torch.device("cpu"), bank.norm)
     textbook.experts.to(dtype)
     textbook.discriminator.to(dtype)
     for index, expert in enumerate(textbook.experts):
@@ -54,7 +59,7 @@ def textbook_with_the_weights_of(state: TrainState, dtype: torch.dtype) -> Textb
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", ["none", "group", "batch"])
 def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, batch: Batch) -> None:
     state = make_state(norm, ENGINES[engine], torch.float64)
     textbook = textbook_with_the_weights_of(state, torch.float64)
@@ -76,7 +81,7 @@ def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, bat
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", ["none", "group", "batch"])
 def test_winners_and_gradients_in_float32_are_the_textbook_loops(
     engine: str, norm: str, batch: Batch
 ) -> None:
@@ -135,3 +140,90 @@ def test_a_gpu_gets_stacked_experts_and_exact_arithmetic_when_asked() -> None:
     assert choose_engine(cuda, "exact") == Engine(experts="stacked", deterministic=True)
     assert choose_engine(cuda, "fast") == Engine(experts="stacked", deterministic=False)
     assert choose_engine(torch.device("cpu"), "exact") == Engine(experts="loop", dtype="float32")
+
+
+def as_a_file_gives_them(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return load(save({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("norm", ["none", "group", "batch"])
+def test_a_state_that_went_through_a_file_goes_on_to_the_last_bit(
+    engine: str, norm: str, batch: Batch
+) -> None:
+    never_stopped = make_state(norm, ENGINES[engine], torch.float32)
+    train_step(never_stopped, batch.canonical, batch.transformed)
+    saved = as_a_file_gives_them(to_arrays(never_stopped))
+    resumed = make_state(norm, ENGINES[engine], torch.float32)
+    load_arrays(resumed, saved)
+
+    for state in (never_stopped, resumed):
+        train_step(state, batch.canonical, batch.transformed)
+
+    expected, found = to_arrays(never_stopped), to_arrays(resumed)
+    assert found.keys() == expected.keys()
+    assert not [name for name, values in expected.items() if values.tobytes() != found[name].tobytes()]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_both_forms_of_adam_keep_the_same_arrays(engine: str, batch: Batch) -> None:
+    state = make_state("none", ENGINES[engine], torch.float32)
+    train_step(state, batch.canonical, batch.transformed)
+    moments = [name for name in to_arrays(state) if name.startswith("discriminator_adam.")]
+    parameters = len(list(state.discriminator.parameters()))
+    kept = ("step", "exp_avg", "exp_avg_sq")
+    assert sorted(moments) == sorted(
+        f"discriminator_adam.{i}.{one}" for i in range(parameters) for one in kept
+    )
+
+
+@pytest.mark.parametrize(("wish", "dtype"), [("on", "bfloat16"), ("off", "float32")])
+def test_bfloat16_on_a_cpu_can_be_forced_on_and_off(
+    wish: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICM_BFLOAT16", wish)
+    monkeypatch.setattr(models, "_bfloat16_is_faster", lambda: pytest.fail("there was nothing to time"))
+    assert choose_engine(torch.device("cpu"), "fast").dtype == dtype
+    assert choose_engine(torch.device("cpu"), "exact").dtype == "float32"
+
+
+@pytest.mark.parametrize("wish", [None, ""])
+@pytest.mark.parametrize(("faster", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_without_a_wish_the_faster_of_the_two_is_taken(
+    wish: str | None, faster: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ICM_BFLOAT16", raising=False)
+    if wish is not None:
+        monkeypatch.setenv("ICM_BFLOAT16", wish)
+    monkeypatch.setattr(models, "_bfloat16_is_faster", lambda: faster)
+    assert choose_engine(torch.device("cpu"), "fast").dtype == dtype
+
+
+def test_a_wish_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICM_BFLOAT16", "yes")
+    with pytest.raises(DeviceError, match="ICM_BFLOAT16='yes' says neither on nor off: set it"):
+        choose_engine(torch.device("cpu"), "fast")
+
+
+def test_a_build_without_onednn_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ICM_BFLOAT16", raising=False)
+    monkeypatch.setattr(torch.ops, "mkldnn", _OpNamespace("taken_away"))
+    with pytest.raises(AttributeError):
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert choose_engine(torch.device("cpu"), "fast") == Engine(experts="loop", dtype="float32")
+
+
+@pytest.fixture
+def without_onednn() -> Iterator[None]:
+    torch._C._set_mkldnn_enabled(False)
+    yield
+    torch._C._set_mkldnn_enabled(True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_step_without_onednn_is_played(dtype: str, batch: Batch, without_onednn: None) -> None:
+    plain, state = (make_state("none", Engine(dtype=each), torch.float32) for each in ("float32", dtype))  # pyright: ignore[reportArgumentType]
+    textbook = textbook_with_the_weights_of(plain, torch.float32)
+    expected = torch.stack([expert(batch.transformed) for expert in textbook.experts])
+    found = train_step(state, batch.canonical, batch.transformed).contest.answers
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 if dtype == "float32" else 0.01)

@@ -1,15 +1,28 @@
 """The learner's optimiser, its start, and what it may not see."""
 
 import inspect
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
 from icm import training
 from icm.config import IdentityConfig, ModelConfig, RunConfig
 from icm.data import Batch, generator_for
-from icm.models import Discriminator, ExpertBank, elu
-from icm.training import ExpertAdam, identity_step, identity_steps, init_state, start_competition, train_step
+from icm.models import Discriminator, ExpertBank, UnfitWeights, elu, load_weights, weights
+from icm.training import (
+    ExpertAdam,
+    UnfitState,
+    check_arrays,
+    identity_step,
+    identity_steps,
+    init_state,
+    load_arrays,
+    start_competition,
+    to_arrays,
+    train_step,
+)
 
 
 def tensor(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -127,3 +140,145 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
     assert torch.equal(first.experts.weights[1], again.experts.weights[1])
     assert torch.equal(first.discriminator.dense.weight, again.discriminator.dense.weight)
     assert not torch.equal(first.experts.weights[1], other.experts.weights[1])
+
+
+Arrays = dict[str, np.ndarray]
+WEIGHT, BIAS = "experts.weights.0", "discriminator.dense.bias"  # of shapes 3 6 1 3 3 and 5
+
+
+def changed(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: {**arrays, name: change(arrays[name])}
+
+
+def without(*names: str) -> Callable[[Arrays], Arrays]:
+    return lambda arrays: {name: values for name, values in arrays.items() if name not in names}
+
+
+def with_a_nan(values: np.ndarray) -> np.ndarray:
+    values = values.copy()
+    values.flat[1] = np.nan
+    return values
+
+
+# What both a state and a snapshot refuse, and the reason given.
+MISFITS = {
+    "missing": (without(WEIGHT), f"{WEIGHT} is missing"),
+    "extra": (lambda arrays: {**arrays, "experts.weights.7": arrays[WEIGHT]}, "experts.weights.7 belongs"),
+    "shape": (
+        changed(WEIGHT, lambda values: values.reshape(3, 54)),
+        rf"{WEIGHT} has shape \(3, 54\) where \(3, 6, 1, 3, 3\) belongs",
+    ),
+    "swapped axes": (changed(WEIGHT, lambda values: values.swapaxes(0, 1)), f"{WEIGHT} has shape"),
+    "relabelled": (changed(WEIGHT, lambda values: values.view(np.int32)), f"{WEIGHT} is of int32"),
+    "bool": (changed(BIAS, lambda values: values > 0), f"{BIAS} is of bool where float32 belongs"),
+    "nan": (changed(BIAS, with_a_nan), f"{BIAS} has numbers that are not finite"),
+    "infinite": (
+        changed(BIAS, lambda values: np.full_like(values, np.inf)),
+        f"{BIAS} has numbers that are not",
+    ),
+}
+# What only a state refuses.
+UNFIT = {
+    **MISFITS,
+    "empty": (lambda arrays: {}, f"{WEIGHT} is missing"),
+    "half precision": (
+        changed(WEIGHT, lambda values: values.astype(np.float16)),
+        f"{WEIGHT} is of float16 where float32 belongs",
+    ),
+    "unknown": (lambda arrays: {**arrays, "colour": arrays["copies"]}, "colour belongs nowhere"),
+    "no copies": (without("copies"), "copies is missing"),
+    "clock": (changed("expert_adam.clock", lambda values: values.astype(float)), "clock is of float64"),
+    "moment of an expert": (changed("expert_adam.mean.1", lambda values: values[1:]), "mean.1 has shape"),
+    "nan in a moment": (changed("expert_adam.square.2", with_a_nan), "square.2 has numbers that are not"),
+    "one moment missing": (without("discriminator_adam.3.exp_avg_sq"), "3.exp_avg_sq is missing"),
+    "shape of a moment": (
+        changed("discriminator_adam.0.exp_avg", lambda values: values[:1]),
+        "0.exp_avg has shape",
+    ),
+    "two clocks": (
+        changed("discriminator_adam.0.step", lambda values: np.stack([values, values])),
+        r"0.step has shape \(2,\) where \(\) belongs",
+    ),
+    "moment of nothing": (
+        lambda arrays: {**arrays, "discriminator_adam.99.step": arrays["discriminator_adam.0.step"]},
+        "discriminator_adam.99.step belongs nowhere",
+    ),
+    "odd name": (
+        lambda arrays: {**arrays, "discriminator_adam.a.b.c": arrays["copies"]},
+        "discriminator_adam.a.b.c belongs nowhere",
+    ),
+    "no moments": (
+        lambda arrays: {
+            name: values for name, values in arrays.items() if not name.startswith("discriminator_adam.")
+        },
+        "discriminator_adam.0.exp_avg is missing though the competition has begun",
+    ),
+    "counters": (changed("counters", lambda values: values[:2]), "counters has shape"),
+    "steps undone": (changed("counters", lambda values: -values), "counters are"),
+    "phase": (changed("counters", lambda values: values + 7), "counters are"),
+}
+
+
+def stepped_state(batch: Batch) -> training.TrainState:
+    state = small_state()
+    start_competition(state, IdentityConfig(), generator_for(1, "copies"))
+    train_step(state, batch.canonical, batch.transformed)
+    return state
+
+
+def assert_same(found: Arrays, expected: Arrays) -> None:
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_state_that_does_not_fit_is_refused_before_anything_is_changed(case: str, batch: Batch) -> None:
+    spoil, reason = UNFIT[case]
+    state = stepped_state(batch)
+    before = to_arrays(state)
+    train_step(state, batch.canonical, batch.transformed)
+    unfit = spoil(to_arrays(state))
+    load_arrays(state, before)
+
+    with pytest.raises(UnfitState, match=reason):
+        check_arrays(state, unfit)
+    with pytest.raises(UnfitState, match=reason):
+        load_arrays(state, unfit)
+    assert_same(to_arrays(state), before)
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_weights_that_do_not_fit_are_refused_before_anything_is_changed(case: str, batch: Batch) -> None:
+    spoil, reason = MISFITS[case]
+    state, other = stepped_state(batch), small_state()
+    before = weights(other.experts, other.discriminator)
+    with pytest.raises(UnfitWeights, match=f"do not fit these networks: {reason}"):
+        load_weights(other.experts, other.discriminator, spoil(weights(state.experts, state.discriminator)))
+    assert_same(weights(other.experts, other.discriminator), before)
+
+
+def test_a_state_fits_before_and_after_the_first_step_and_beside_a_window(batch: Batch) -> None:
+    fresh, stepped, other = small_state(), stepped_state(batch), small_state()
+    window = {"window.wins": np.zeros((2, 2)), "window.seconds": np.array([np.nan])}
+    for state in (fresh, stepped, fresh):
+        check_arrays(other, {**to_arrays(state), **window})
+        load_arrays(other, {**to_arrays(state), **window})
+        assert_same(to_arrays(other), to_arrays(state))
+
+
+def test_arrays_are_no_views_of_the_state(batch: Batch) -> None:
+    state = stepped_state(batch)
+    arrays = to_arrays(state)
+    kept = {name: values.copy() for name, values in arrays.items()}
+    train_step(state, batch.canonical, batch.transformed)
+    assert_same(arrays, kept)
+
+
+@pytest.mark.parametrize("width", [np.float16, np.float32, np.float64])
+def test_weights_of_any_width_are_taken(width: type, batch: Batch) -> None:
+    state, other = stepped_state(batch), small_state()
+    arrays = {name: each.astype(width) for name, each in weights(state.experts, state.discriminator).items()}
+    load_weights(other.experts, other.discriminator, arrays)
+    expected = {name: each.astype(np.float32) for name, each in arrays.items()}
+    assert_same(weights(other.experts, other.discriminator), expected)
