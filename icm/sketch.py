@@ -1,7 +1,7 @@
 """A person's picture becomes one image as the networks know them: 1 x 32 x 32, ink bright on 0.
 
 A file is opened with a grudge (size, format and work are bounded), then reduced in one of two ways: `canonical` makes
-it look like MNIST (20 x 20 box, centre of mass in the middle), `as_drawn` changes nothing but the resolution.
+it look like MNIST (see look.py), `as_drawn` changes nothing but the resolution.
 Pictures: height width, in [0, 1], of any size."""
 
 import math
@@ -13,11 +13,9 @@ from jaxtyping import Bool, Float
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from icm import look
 from icm.errors import ActionableError
 
-SIZE = 32  # pixels, height and width of what comes out
-BOX = 20  # pixels, the longer side of a digit in MNIST
-MARGIN = 2  # pixels around MNIST's 28 x 28
 FINE = 8  # strokes are measured and thickened at this multiple of the final resolution
 
 MOST_BYTES = 5_000_000
@@ -113,28 +111,20 @@ def as_drawn(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 3
     square = np.pad(
         grey, [(each // 2, each - each // 2) for each in missing], constant_values=np.median(_border(grey))
     )
-    return _resized(square, SIZE, SIZE).clip(0, 1).astype(np.float32)
+    return _resized(square, look.SIZE, look.SIZE).clip(0, 1).astype(np.float32)
 
 
 def canonical(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 32"]:
     """The picture as MNIST would hold it; all 0 where nothing stands out from the background.
 
     Ink may be dark on bright, the light uneven, the stroke thin; around the ink there must be some paper and nothing else."""
-    image = np.zeros((SIZE, SIZE), dtype=np.float32)
     ink = _ink(grey)
     if not ink.any():
-        return image
+        return np.zeros((look.SIZE, look.SIZE), dtype=np.float32)
 
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     digit = _boxed(_thickened(_boxed(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], FINE)), 1)
-    height, width = digit.shape
-
-    top, left = (
-        min(max(round(SIZE / 2 - float(middle)), MARGIN), SIZE - MARGIN - side)
-        for middle, side in zip(ndimage.center_of_mass(digit), digit.shape)
-    )
-    image[top : top + height, left : left + width] = digit.clip(0, 1)
-    return image
+    return look.centred(digit).clip(0, 1).astype(np.float32)
 
 
 def ink(image: Float[np.ndarray, "height width"]) -> float:
@@ -213,8 +203,8 @@ def _stroke(solid: Bool[np.ndarray, "height width"]) -> float:
 
 def _boxed(ink: Float[np.ndarray, "height width"], scale: int) -> Float[np.ndarray, "boxheight boxwidth"]:
     """Brought to MNIST's box times `scale`, proportions kept."""
-    height, width = (max(1, round(BOX * side / max(ink.shape))) * scale for side in ink.shape)
-    return _resized(ink, height, width)
+    height, width = look.box_of(*ink.shape)
+    return _resized(ink, height * scale, width * scale)
 
 
 def _border(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, " pixel"]:

@@ -1,12 +1,12 @@
 """Image sets that no expert learned from, brought to the look of the digits: 32 x 32, ink bright on 0.
 
-How drawings are brought there decides what the discriminator makes of them, so there are two looks: `digits` scales the
-ink to a box of 20 pixels, widens Omniglot's thin strokes and centres by mass, as MNIST was made; `plain` shrinks the whole
-picture to 28 pixels. docs/LOG.md has what each gives. Pixels: image 1 height width."""
+How drawings are brought there decides what the discriminator makes of them, so there are two looks: `digits` is MNIST's
+own (look.py) with Omniglot's thin strokes widened; `plain` shrinks the whole picture to MNIST's field of 28 pixels.
+docs/LOG.md has what each gives. Pixels: image 1 height width."""
 
 import bz2
-import gzip
 import io
+import os
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from icm import sketch
-from icm.data import SIZE, DataError, has_mnist, load_digits
+from icm import sets, sketch
+from icm.data import has_mnist, load_digits, read_idx
+from icm.look import BOX, FIELD, SIZE, box_of, centred, in_the_middle
+from icm.sets import DataError
 from icm.shapes import Labels, Pixels
 
 Look = Literal["digits", "plain"]
@@ -28,9 +30,9 @@ LOOKS: tuple[Look, ...] = get_args(Look)
 Ink = UInt8[np.ndarray, "height width"]  # bright on 0, any size
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-FIELD = 28  # pixels: what MNIST's pictures had before they were padded
-BOX = 20  # pixels: the longer side of the ink
-STROKE = 1.4  # pixels by which Omniglot's thin strokes are widened, at the size of the box
+# Pixels by which Omniglot's strokes are widened, at the size of the box. They were all drawn with one thin pen, so one
+# number does for all. A person's strokes may be of any width, so `sketch` measures them and thickens only the thin ones.
+WIDENED = 1.4
 DRAW_SEED = 0  # which images of a large set are taken
 
 # The letters of each alphabet, without those that are also Latin letters or digits to the eye.
@@ -53,7 +55,7 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Kind:
-    """A set by name: what it is, whether it is here, how its images are had."""
+    """A set by name: what it is, whether it is here, whole, and how its images are had."""
 
     title: str
     here: Callable[[Path], bool]
@@ -63,25 +65,19 @@ class Kind:
 def load_unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
     """At most `count` images of the named set, or of the pictures under a folder of that name; always the same ones.
 
-    DataError when the name is unknown, the set is not here or a file is damaged."""
+    DataError when the name is unknown, the set is not here, whole, or a file is damaged."""
     if name in SETS:
-        kind = SETS[name]
-        if not kind.here(root):
-            raise DataError(f"no {name} under {root}; run `python -m icm data {name}`")
-        try:
-            return kind.load(root, look, count)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{name} under {root} cannot be read ({error}); fetch it anew") from error
-    folder = Path(name)
-    if not folder.is_dir():
+        return SETS[name].load(root, look, count)
+    if not os.path.isdir(name):
         raise DataError(f"unknown set {name!r}; known: {', '.join(SETS)}, or a folder of pictures")
-    return _load_folder(folder, look, count)
+    return _load_folder(Path(name), look, count)
 
 
 def to_look(ink: Ink, look: Look, widen: float = 0.0) -> UInt8[np.ndarray, "32 32"]:
     """The drawing as the networks shall see it; an empty one stays empty. `widen`: pixels, at the size of the box."""
     if look == "plain":
-        return _paste(_resize(ink, FIELD / max(ink.shape), Image.Resampling.LANCZOS), centre=False)
+        height, width = (max(1, round(side * FIELD / max(ink.shape))) for side in ink.shape)
+        return in_the_middle(_resized(ink, height, width, Image.Resampling.LANCZOS))
     rows, columns = np.nonzero(ink > ink.max() // 4)
     if len(rows) == 0:
         return np.zeros((SIZE, SIZE), np.uint8)
@@ -93,23 +89,13 @@ def to_look(ink: Ink, look: Look, widen: float = 0.0) -> UInt8[np.ndarray, "32 3
         box = ndimage.maximum_filter(
             np.pad(box, reach), footprint=down**2 + right**2 <= (width / 2 + 0.3) ** 2
         )
-    return _paste(_resize(box, BOX / max(box.shape), Image.Resampling.BOX), centre=True)
+    return centred(_resized(box, *box_of(*box.shape), Image.Resampling.BOX))
 
 
-def _resize(ink: Ink, scale: float, filter: Image.Resampling) -> UInt8[np.ndarray, "newheight newwidth"]:
-    height, width = (max(1, round(size * scale)) for size in ink.shape)
+def _resized(
+    ink: Ink, height: int, width: int, filter: Image.Resampling
+) -> UInt8[np.ndarray, "newheight newwidth"]:
     return np.asarray(Image.fromarray(ink).resize((width, height), filter))
-
-
-def _paste(ink: Ink, centre: bool) -> UInt8[np.ndarray, "32 32"]:
-    """On a background of 0, its centre of mass, or else its middle, in the middle."""
-    height, width = ink.shape
-    middle = ndimage.center_of_mass(ink) if centre and ink.any() else ((height - 1) / 2, (width - 1) / 2)
-    top, left = (round((SIZE - 1) / 2 - float(at)) for at in np.asarray(middle))
-    canvas = np.zeros((SIZE, SIZE), np.uint8)
-    top, left = (min(max(at, 0), SIZE - size) for at, size in ((top, height), (left, width)))
-    canvas[top : top + height, left : left + width] = ink
-    return canvas
 
 
 def _chosen(total: int, count: int) -> list[int]:
@@ -133,16 +119,34 @@ def _load_builtin_digits(root: Path, look: Look, count: int) -> Unseen:
 
 def _load_omniglot(root: Path, look: Look, count: int) -> Unseen:
     """The evaluation set, twenty alphabets; unpacked, or the packed file itself. Dark on light there."""
-    folder, packed = (root / "omniglot-py" / name for name in ("images_evaluation", "images_evaluation.zip"))
-    if folder.is_dir():
-        paths = sorted(folder.rglob("*.png"))
-        files = [paths[index].read_bytes() for index in _chosen(len(paths), count)]
-    else:
-        with zipfile.ZipFile(packed) as archive:
-            names = sorted(name for name in archive.namelist() if name.endswith(".png"))
-            files = [archive.read(names[index]) for index in _chosen(len(names), count)]
-    drawings = (np.asarray(Image.open(io.BytesIO(file)).convert("L")) for file in files)
-    return Unseen(_pixels(to_look(255 - drawing, look, STROKE) for drawing in drawings))
+    place = sets.place_of("omniglot", root)
+    drawings = _unpacked(place, count) if place.is_dir() else _packed(place, count)
+    return Unseen(_pixels(to_look(255 - drawing, look, WIDENED) for drawing in drawings))
+
+
+def _unpacked(folder: Path, count: int) -> Iterator[Ink]:
+    paths = sorted(folder.rglob("*.png"))
+    for path in (paths[index] for index in _chosen(len(paths), count)):
+        try:
+            drawing = _decoded(path.read_bytes())
+        except Exception as error:  # decoders meet damaged files with nearly every type there is
+            raise sets.damaged("omniglot", path, error) from error
+        yield drawing
+
+
+def _packed(file: Path, count: int) -> Iterator[Ink]:
+    with zipfile.ZipFile(file) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".png"))
+        for name in (names[index] for index in _chosen(len(names), count)):
+            try:
+                drawing = _decoded(archive.read(name))
+            except Exception as error:  # as above
+                raise sets.damaged("omniglot", file, f"{name}: {error}") from error
+            yield drawing
+
+
+def _decoded(drawing: bytes) -> Ink:
+    return np.asarray(Image.open(io.BytesIO(drawing)).convert("L"))
 
 
 def _load_alphabets(root: Path, look: Look, count: int) -> Unseen:
@@ -151,7 +155,12 @@ def _load_alphabets(root: Path, look: Look, count: int) -> Unseen:
 
     fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     signs = [(face, letter) for letters in ALPHABETS.values() for letter in letters for face in FACES]
-    faces = {face: ImageFont.truetype(fonts / f"{face}.ttf", size=80) for face in FACES}
+    try:
+        faces = {face: ImageFont.truetype(fonts / f"{face}.ttf", size=80) for face in FACES}
+    except OSError as error:
+        raise DataError(
+            f"the DejaVu fonts under {fonts} cannot be read ({error}); install matplotlib anew"
+        ) from error
     return Unseen(
         _pixels(
             to_look(_letter(faces[face], letter), look)
@@ -168,24 +177,29 @@ def _letter(font: ImageFont.FreeTypeFont, letter: str) -> Ink:
 
 def _load_fashion(root: Path, look: Look, count: int) -> Unseen:
     """The test set. Clothes fill their picture, so both looks leave them as they are."""
-    raw = root / "FashionMNIST" / "raw"
-    packed, plain = raw / "t10k-images-idx3-ubyte.gz", raw / "t10k-images-idx3-ubyte"
-    stored = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
-    images = np.frombuffer(stored, np.uint8, offset=16).reshape(-1, FIELD, FIELD)
-    return Unseen(_pixels(_paste(images[index], centre=False) for index in _chosen(len(images), count)))
+    images = read_idx("fashion", sets.place_of("fashion", root), (10_000, FIELD, FIELD))
+    return Unseen(_pixels(in_the_middle(images[index]) for index in _chosen(len(images), count)))
 
 
 def _load_usps(root: Path, look: Look, count: int) -> Unseen:
     """The test digits, 16 x 16, from -1 to 1, label 1 to 10: lines of `label index:value …`."""
-    lines = bz2.decompress((root / "USPS" / "usps.t.bz2").read_bytes()).decode().splitlines()
-    chosen = [lines[index].split() for index in _chosen(len(lines), count)]
-    values = np.array([[float(pair.partition(":")[2]) for pair in pairs] for _, *pairs in chosen])
+    file = sets.place_of("usps", root)
+    try:
+        lines = bz2.decompress(file.read_bytes()).decode().splitlines()
+        chosen = [lines[index].split() for index in _chosen(len(lines), count)]
+        values = np.array([[float(pair.partition(":")[2]) for pair in pairs] for _, *pairs in chosen])
+        labels = np.array([float(label) - 1 for label, *_ in chosen])
+    except (OSError, ValueError) as error:
+        raise sets.damaged("usps", file, error) from error
+    if values.shape != (len(chosen), 256) or not (abs(values) <= 1).all():
+        raise sets.damaged("usps", file, "a line is no digit of 256 numbers from -1 to 1")
+    if not np.isin(labels, range(10)).all():
+        raise sets.damaged("usps", file, "a line has no label from 1 to 10")
+
     images = ((values.reshape(-1, 16, 16) + 1) * 127.5).round().astype(np.uint8)
-    scale = (BOX if look == "digits" else FIELD) / 16
-    looked = (
-        _paste(_resize(image, scale, Image.Resampling.BICUBIC), centre=look == "digits") for image in images
-    )
-    return Unseen(_pixels(looked), torch.tensor([int(float(label)) - 1 for label, *_ in chosen]))
+    side, placed = (BOX, centred) if look == "digits" else (FIELD, in_the_middle)
+    looked = (placed(_resized(image, side, side, Image.Resampling.BICUBIC)) for image in images)
+    return Unseen(_pixels(looked), torch.from_numpy(labels).long())
 
 
 def _load_folder(folder: Path, look: Look, count: int) -> Unseen:
@@ -198,7 +212,7 @@ def _load_folder(folder: Path, look: Look, count: int) -> Unseen:
             break
         try:
             image: Float[np.ndarray, "32 32"] = bring(sketch.open_picture(paths[index].read_bytes()))
-        except sketch.PictureError:
+        except (OSError, sketch.PictureError):
             continue
         images.append((image * 255).round().astype(np.uint8))
     if not images:
@@ -206,23 +220,15 @@ def _load_folder(folder: Path, look: Look, count: int) -> Unseen:
     return Unseen(_pixels(iter(images)))
 
 
-def _exists(*names: str) -> Callable[[Path], bool]:
-    return lambda root: any((root / name).exists() for name in names)
+def _whole(name: str) -> Callable[[Path], bool]:
+    return lambda root: sets.state(name, root) == "here"
 
 
 SETS: dict[str, Kind] = {
     "mnist": Kind("MNIST, test digits", has_mnist, _load_test_digits),
     "builtin": Kind("Built-in digits, held out", lambda root: True, _load_builtin_digits),
     "alphabets": Kind("Unseen alphabets, drawn with fonts", lambda root: True, _load_alphabets),
-    "omniglot": Kind(
-        "Omniglot, evaluation set",
-        _exists("omniglot-py/images_evaluation", "omniglot-py/images_evaluation.zip"),
-        _load_omniglot,
-    ),
-    "fashion": Kind(
-        "Fashion-MNIST, test set",
-        _exists(*(f"FashionMNIST/raw/t10k-images-idx3-ubyte{end}" for end in ("", ".gz"))),
-        _load_fashion,
-    ),
-    "usps": Kind("USPS, test digits", _exists("USPS/usps.t.bz2"), _load_usps),
+    "omniglot": Kind("Omniglot, evaluation set", _whole("omniglot"), _load_omniglot),
+    "fashion": Kind("Fashion-MNIST, test set", _whole("fashion"), _load_fashion),
+    "usps": Kind("USPS, test digits", _whole("usps"), _load_usps),
 }

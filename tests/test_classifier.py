@@ -1,6 +1,7 @@
 """The digit reader: what the shipped one reads, how one is trained, and what the command leaves behind."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from icm.classifier import (
     train_reader,
 )
 from icm.data import as_images, generator_for, load_digits
+from icm.files import FileError
 from icm.mechanisms import apply_one, parse
 
 
@@ -90,6 +92,29 @@ def test_a_saved_reader_comes_back_to_half_precision(tmp_path: Path) -> None:
     for name, value in reader.state_dict().items():
         assert torch.equal(loaded[name], value.half().float()), name
     assert [path.name for path in tmp_path.iterdir()] == ["reader.safetensors"]
+
+
+def test_a_reader_is_saved_into_a_folder_that_was_not_there(tmp_path: Path) -> None:
+    save_reader(new_reader(seed=5), tmp_path / "of" / "mine")
+    assert [path.name for path in (tmp_path / "of" / "mine").iterdir()] == ["reader.safetensors"]
+
+
+def test_a_reader_that_cannot_be_saved_is_one_sentence_and_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("where a folder should be")
+    with pytest.raises(FileError, match=r"file cannot be made \(.*\); .*move it away"):
+        save_reader(new_reader(seed=5), tmp_path / "file")
+
+    save_reader(new_reader(seed=5), tmp_path / "mine")
+    before = (tmp_path / "mine" / "reader.safetensors").read_bytes()
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, allowed[1]))  # as a disk with so much room
+    try:
+        with pytest.raises(FileError, match=r"reader.safetensors cannot be written"):
+            save_reader(new_reader(seed=6), tmp_path / "mine")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["reader.safetensors"]
+    assert (tmp_path / "mine" / "reader.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [None, b"torn"])

@@ -8,6 +8,7 @@ import torch
 
 from icm.data import as_images, load_digits
 from icm.evaluation import chain, evaluate, examples, networks, psnr
+from icm.look import CENTRE
 from icm.mechanisms import Mechanism, apply_one, invert, parse
 from icm.models import Discriminator, ExpertBank, weights
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
@@ -26,7 +27,7 @@ class PerfectExperts(ExpertBank):
 
 
 class Referee(Discriminator):
-    """Likes dark images with ink in the middle: enough to know an inverse from a wrong one."""
+    """Likes dark images with their ink where MNIST has it: enough to know an inverse from a wrong one."""
 
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
@@ -35,7 +36,7 @@ class Referee(Discriminator):
         columns = torch.arange(images.shape[-1]).float()
         mass = images.sum(dim=(1, 2, 3))
         centre = (images.sum(dim=(1, 2)) * columns).sum(dim=1) / mass
-        return -(centre - 15.5).abs() - (mass - 100).clamp(min=0)
+        return -(centre - CENTRE).abs() - (mass - 100).clamp(min=0)
 
 
 def test_psnr_by_hand() -> None:
@@ -124,7 +125,8 @@ def test_a_row_sums_the_steps_since_the_row_before() -> None:
     assert record.score == [[1.0, None, 2.3333], [5.0, None, 1.0]]
     assert (record.psnr, record.expert_loss, record.discriminator_loss, record.images) == (20.0, 1.0, 1.0, 4)
     assert window.take(step=2).images == 0
-    assert StepRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    again = json.loads(json.dumps(record.to_json()))
+    assert StepRecord.from_json(again, experts=2, mechanisms=3) == record
 
 
 def test_a_chain_undoes_two_mechanisms_and_ends_when_nothing_scores_higher(root) -> None:

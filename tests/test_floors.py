@@ -22,7 +22,8 @@ FLOORS = (
     {"unseen"},
     {"data"},
     {"mechanisms", "models", "competition", "ownership", "sketch"},
-    {"config", "shapes"},
+    {"config", "shapes", "look", "sets"},
+    {"files"},
     {"errors"},
 )
 
