@@ -18,15 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 from icm.config import PRESETS, ConfigError, RunConfig, preset
-from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError, store_root
-from icm.terminal import LOG_EVERY, follow
+from icm.errors import ActionableError
+from icm.store import Run, RunBusy, RunIdError, RunStore, store_root
+from icm.terminal import LOG_EVERY, follow, silence
 
 PROBE_SECONDS = 2.0  # for each preset
 
 Command = TypeVar("Command")
 
 
-class UsageError(ValueError):
+class UsageError(ActionableError):
     """The words on the command line do not fit."""
 
 
@@ -143,7 +144,7 @@ class Export:
     run: RunName
     """Name of the run."""
     out: Path
-    """Folder to write; what is there is replaced."""
+    """Folder to write: a new or an empty one, or an earlier export, which is replaced; not in a store of runs."""
     where: Places = field(default_factory=Where)
     steps: tuple[int, ...] = (0, 100, 300, 500, 1000, 2000)
     """Snapshots to keep."""
@@ -166,14 +167,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(2, error)
     except RunBusy as error:
         return _fail(3, error)
-    except (StoreError, OSError, RuntimeError) as error:
+    except ActionableError as error:
         return _fail(1, error)
-    except KeyboardInterrupt:  # a training stops by itself, see `terminal.follow`
-        return _fail(1, KeyboardInterrupt("interrupted"))
+    except BrokenPipeError:  # whoever read what we print, such as `head`, has read enough
+        silence(sys.stdout)
+        return 1
 
 
-def _fail(code: int, error: BaseException) -> int:
-    print(f"icm: {' '.join(str(error).split())}", file=sys.stderr)
+def _fail(code: int, error: ActionableError) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        print(f"icm: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     return code
 
 
@@ -223,9 +226,12 @@ def resume(words: list[str]) -> int:
     """Goes on with a stopped or crashed run."""
     command = _parse(Resume, words)
     run = RunStore(command.where.store).open(command.run)
+    run.refuse_shipped()
+    left_over = run.stop_requested()  # of a trainer that was killed; a later request is meant for us
     # A trainer that was just launched takes its lock here, before the seconds that torch needs to be imported.
     with run.locked():
-        run.clear_stop()
+        if left_over:
+            run.clear_stop()
 
         from icm import data
 
@@ -263,12 +269,12 @@ def runs(words: list[str]) -> int:
 
 def _row(run: Run) -> dict[str, Any]:
     try:
-        config, status = run.config(), run.status()
-    except StoreError as error:
+        config, status, state = run.config(), run.status(), run.state()
+    except ActionableError as error:
         return {"run": run.id, "state": "unreadable", "error": str(error)}
     return {
         "run": run.id,
-        "state": run.state(),
+        "state": state,
         "phase": status.phase,
         "preset": config.preset,
         "seed": config.seed,

@@ -9,11 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from textwrap import dedent
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from icm.errors import ActionableError
 
 SCHEMA = 1
+MOST_STEPS = 10**9
 
 PAPER_MECHANISMS = (
     "right",
@@ -94,7 +95,7 @@ class IdentityConfig:
             self.start in ("independent", "shared"),
             f"identity.start is {self.start!r}; use independent or shared",
         )
-        _require(self.steps >= 0, f"identity.steps is {self.steps}; use 0 or more")
+        _require(0 <= self.steps <= MOST_STEPS, f"identity.steps is {self.steps}; use 0 to {MOST_STEPS:,}")
         _require(1 <= self.batch <= 4096, f"identity.batch is {self.batch}; use 1 to 4096")
         _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
         _require(0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1")
@@ -114,7 +115,7 @@ class TrainingConfig:
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 1, f"training.steps is {self.steps}; use 1 or more")
+        _require(1 <= self.steps <= MOST_STEPS, f"training.steps is {self.steps}; use 1 to {MOST_STEPS:,}")
         _require(1 <= self.batch <= 4096, f"training.batch is {self.batch}; use 1 to 4096")
         _require(
             0 < self.learning_rate <= 1 and math.isfinite(self.learning_rate),
@@ -132,8 +133,11 @@ class RecordingConfig:
     """Steps between two states that a crashed run can be resumed from."""
 
     def __post_init__(self) -> None:
-        _require(self.every >= 1, f"recording.every is {self.every}; use 1 or more")
-        _require(self.state_every >= 1, f"recording.state_every is {self.state_every}; use 1 or more")
+        _require(1 <= self.every <= MOST_STEPS, f"recording.every is {self.every}; use 1 to {MOST_STEPS:,}")
+        _require(
+            1 <= self.state_every <= MOST_STEPS,
+            f"recording.state_every is {self.state_every}; use 1 to {MOST_STEPS:,}",
+        )
 
 
 @dataclass(frozen=True)
@@ -219,17 +223,47 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> RunConfig:
-    """The configuration that `to_json` wrote; ConfigError when a key is missing, unknown or of another schema."""
+    """The configuration that `to_json` wrote; ConfigError when a key is missing, unknown, or has a value of another type."""
     _require(
         data.get("schema") == SCHEMA, f"config schema is {data.get('schema')!r}; this version reads {SCHEMA}"
     )
-    try:
-        values = {key: value for key, value in data.items() if key != "schema"}
-        values["mechanisms"] = tuple(values["mechanisms"])
-        values.update({name: section(**values[name]) for name, section in SECTIONS.items()})
-        return RunConfig(**values)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"config does not fit this version: {error}") from error
+    values = {key: value for key, value in data.items() if key != "schema"}
+    sections = {name: _checked(section, values.get(name), f"{name}.") for name, section in SECTIONS.items()}
+    outer = _checked(RunConfig, {**values, **sections}, "")
+    return RunConfig(**{**outer, **{name: section(**sections[name]) for name, section in SECTIONS.items()}})
+
+
+def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
+    """The values as `section` takes them; ConfigError names the first that is missing, unknown or of another type."""
+    _require(isinstance(values, Mapping), f"{prefix.rstrip('.') or 'config'} is {values!r}; it holds fields")
+    assert isinstance(values, Mapping)
+    types = get_type_hints(section)
+    for name in sorted(types.keys() ^ values.keys()):
+        _require(False, f"{prefix}{name} is {'missing' if name in types else 'unknown'} in this version")
+    for name, value in values.items():
+        _require(
+            name in SECTIONS or _is_a(value, types[name]),
+            f"{prefix}{name} is {value!r}, which is no value for it",
+        )
+    return {name: _from_json(value, types[name]) for name, value in values.items()}
+
+
+def _from_json(value: Any, kind: Any) -> Any:
+    """JSON has lists for tuples, and whole numbers for fractions that are none."""
+    if kind is float:
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_a(value: object, kind: Any) -> bool:
+    """Whether JSON gave a value of that type. A whole number is a float too, a bool is no number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+    if kind is float:
+        return type(value) in (int, float) and abs(value) < math.inf  # pyright: ignore[reportArgumentType]
+    return type(value) is kind
 
 
 def changed_fields(config: RunConfig, base: RunConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 The card (card.json) is what a page says about the run: data, seed, date, versions, how many seeds were tried, who wins what,
 PSNR, the digit reader's figures, and how all that carries over to other images, at every snapshot that is kept."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,17 +12,26 @@ from typing import Any
 
 import numpy as np
 
+from icm import files
 from icm.config import RunConfig, command_line
 from icm.data import named_source
 from icm.evaluation import Evaluation, networks
 from icm.mechanisms import parse
-from icm.store import Run, StoreError
+from icm.store import Run, RunStore, StoreError, store_root
 from icm.transfer import measure
 from icm.unseen import SETS, load_unseen
 
 KEPT = ("config.json", "environment.json", "status.json", "metrics.jsonl", "history.f8")
 HALVING_MAY_COST = 0.1  # dB, mean over mechanisms
 MOST_ELSEWHERE = 1000  # images of another set, a mechanism
+MADE = {
+    *KEPT,
+    "label.txt",
+    "card.json",
+    "snapshots",
+    "lock",
+    "start.lock",
+}  # all that an earlier export may hold
 OVER_STEPS_IMAGES = 32  # a mechanism, at the snapshots before the last
 
 
@@ -30,7 +40,8 @@ def export(
 ) -> dict[str, Any]:
     """Writes the run to `folder`, anew, and returns its card; the newest of `steps` is the one measured on `images` images.
 
-    StoreError when half precision would cost `HALVING_MAY_COST` or more."""
+    StoreError when half precision would cost `HALVING_MAY_COST` or more, and when the folder is not ours to replace."""
+    check_place(folder, run)
     config = run.config()
     mechanisms, newest = parse(config.mechanisms), max(steps)
     own = named_source(config.source)
@@ -39,6 +50,9 @@ def export(
     halves = {step: _halved(run.snapshot(step)) for step in steps}
     shipped = measure(*networks(config, halves[newest]), mechanisms, digits)
     cost = abs(float(np.mean(whole.psnr)) - float(np.mean(shipped.psnr)))
+    earlier = run.card()
+    if earlier is not None:  # its networks are halves already: what that cost was measured then
+        cost, seeds_tried = earlier["half_precision_costs_dB"], earlier["seeds_tried"]
     if cost >= HALVING_MAY_COST:
         raise StoreError(f"half precision costs run {run.id} {cost:.2f} dB; export fewer snapshots whole")
 
@@ -65,16 +79,58 @@ def export(
         "over_steps_images": OVER_STEPS_IMAGES,
         "over_steps": _over_steps(config, halves, [own, *others], root),
     }
-    shutil.rmtree(folder, ignore_errors=True)
-    made = Run(folder)
-    folder.mkdir(parents=True)
-    for name in KEPT:
-        shutil.copy(run.folder / name, folder / name)
-    made.rename("shipped with the project")
-    for step, arrays in halves.items():
-        made.save_snapshot(step, arrays)
-    made.write_card(card)
+    _write(run, folder, halves, card)
     return card
+
+
+def check_place(folder: Path, run: Run) -> None:
+    """StoreError unless the folder is missing, empty or an earlier export, and apart from every store of runs."""
+    place = folder.resolve()
+    stores = {run.folder.parent.resolve(), store_root().resolve()}
+    inside = [each for each in (place, *place.parents) if each in stores or _holds_runs(each)]
+    if inside:
+        raise StoreError(f"{folder} lies in {inside[0]}, a store of runs; choose an --out elsewhere")
+    if any(place in store.parents for store in stores):
+        raise StoreError(f"{folder} contains a store of runs; choose an --out elsewhere")
+    with files.on_disk(folder, "read"):
+        found = set(os.listdir(folder)) if os.path.lexists(folder) else set()
+    if found and not ("card.json" in found and found <= MADE):
+        raise StoreError(f"{folder} is not empty and no earlier export; choose an empty or a new --out")
+
+
+def _holds_runs(folder: Path) -> bool:
+    """Whether runs lie in the folder that are no exports."""
+    runs = [run.folder for run in RunStore(folder).runs()]
+    return any((run / "status.json").is_file() and not (run / "card.json").exists() for run in runs)
+
+
+def _write(
+    run: Run, folder: Path, snapshots: Mapping[int, dict[str, np.ndarray]], card: dict[str, Any]
+) -> None:
+    """Written beside, then renamed: an export that fails leaves an earlier one as it was."""
+    beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}.tmp")
+    before = beside.with_suffix(".old")
+    try:
+        with files.on_disk(folder, "written"):
+            (beside / "snapshots").mkdir(parents=True)
+            for name in KEPT:
+                shutil.copy(run.folder / name, beside / name)
+        made = Run(beside)
+        made.rename("shipped with the project")
+        for step, arrays in snapshots.items():
+            made.save_snapshot(step, arrays)
+        made.write_card(card)
+        with files.on_disk(folder, "written"):
+            if folder.exists():
+                folder.rename(before)
+            try:
+                beside.rename(folder)
+            except OSError:
+                before.rename(folder)
+                raise
+    finally:
+        for left in (beside, before):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _over_steps(

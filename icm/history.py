@@ -4,7 +4,6 @@ look-ups and nothing is read that is not shown. metrics.jsonl says the same in w
 A record is `FIXED` numbers, then wins, then scores, little-endian float64. Point 0 is the start of the competition, point i
 comes after row i. Axes: point, expert, mechanism. Numpy only."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,20 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
+from icm import files
+from icm.errors import ActionableError
 from icm.ownership import experts_with_own, owners, win_share
-from icm.records import StepRecord
+from icm.records import StepRecord, read_rows
+from icm.store import Run
 
 IMAGES_IN_VIEW = 1000  # counts and shares shown while a run goes on look at this many of the newest images
 FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss", "seconds")
 NUMBER = np.dtype("<f8")
+NEVER_LATER = 10**18  # a step that no run reaches
+
+
+class HistoryError(ActionableError):
+    """Running sums that cannot be those of a run."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,13 @@ class History:
     def seconds(self) -> float:
         """Of competition, over all sittings."""
         return float(self.sums[-1, FIXED.index("seconds")]) if self.rows else 0.0
+
+    def missing_images(self, batch: int) -> int:
+        """Images of steps whose rows were lost, for a run that draws `batch` images a step; 0 where every row is there."""
+        if not self.rows:
+            return 0
+        step, images = self.sums[-1, :2]
+        return max(0, round(float(step) * batch - float(images)))
 
     def until(self, step: int) -> "History":
         """As it was after `step` steps."""
@@ -95,6 +109,7 @@ class History:
     def _between(self, begins: Int[np.ndarray, " end"], ends: Int[np.ndarray, " end"]) -> Stretch:
         last = self._at(ends)
         change = last - self._at(begins)
+        _check_counts(change, self.experts * self.mechanisms)
         steps, images = change[:, 0], change[:, 1]
         table = (len(ends), self.experts, self.mechanisms)
         wins, score = (part.reshape(table) for part in np.split(change[:, len(FIXED) :], 2, axis=1))
@@ -106,6 +121,15 @@ class History:
             score=score / np.where(of_mechanism > 0, of_mechanism, np.nan),
             psnr=change[:, 2] / np.maximum(images, 1),
             losses=change[:, 3:5] / np.maximum(steps, 1)[:, None],
+        )
+
+
+def _check_counts(change: Float[np.ndarray, "end number"], cells: int) -> None:
+    """Steps, images and wins only ever grow; HistoryError where they do not."""
+    counts = np.concatenate([change[:, :2], change[:, len(FIXED) : len(FIXED) + cells]], axis=1)
+    if not (counts >= 0).all() or not np.isfinite(counts).all():
+        raise HistoryError(
+            "history.f8 of this run is damaged; delete that file, and the rows are read from metrics.jsonl"
         )
 
 
@@ -137,33 +161,41 @@ def history_of(rows: Iterable[StepRecord], experts: int, mechanisms: int) -> His
 
 
 def read_history(path: Path, experts: int, mechanisms: int) -> History:
-    """The whole records of the file, mapped and not read; empty without a file."""
+    """The whole records of the file, mapped and not read; empty without a file. HistoryError when its last one is none."""
     numbers = _numbers(experts, mechanisms)
-    rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.is_file() else 0
-    if rows == 0:
-        return History(np.zeros((0, numbers)), experts, mechanisms)
-    mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
+    with files.on_disk(path, "read"):
+        rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.exists() else 0
+        if rows == 0:
+            return History(np.zeros((0, numbers)), experts, mechanisms)
+        mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
     # A plain view: numpy's own class for mapped files is slow to index.
-    return History(np.asarray(mapped), experts, mechanisms)
+    sums = np.asarray(mapped)
+    _check_counts(sums[-1:], experts * mechanisms)
+    return History(sums, experts, mechanisms)
+
+
+def run_history(run: Run, experts: int, mechanisms: int) -> History:
+    """The run's rows so far, from its running sums; from metrics.jsonl where somebody has deleted those."""
+    if run.history_file.exists():
+        return read_history(run.history_file, experts, mechanisms)
+    rows = read_rows(run.metric_lines(), experts, mechanisms, until=NEVER_LATER)
+    return history_of(rows.records, experts, mechanisms)
 
 
 class HistoryWriter:
-    """Appends rows to the file; what lies after `step` is dropped first.
+    """Writes the file anew from the rows there are, then appends one after the other.
 
     Into a new file that takes the old one's name: a page may have the old one mapped."""
 
-    def __init__(self, path: Path, experts: int, mechanisms: int, step: int) -> None:
-        kept = read_history(path, experts, mechanisms).until(step)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(np.ascontiguousarray(kept.sums, dtype=NUMBER).tobytes())
-        temporary.replace(path)
+    def __init__(self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord]) -> None:
+        sums = history_of(rows, experts, mechanisms).sums
+        files.write_whole(path, np.ascontiguousarray(sums, dtype=NUMBER).tobytes())
         self.path = path
-        self.last = np.array(kept.sums[-1]) if kept.rows else np.zeros(kept.sums.shape[1])
+        self.last = np.array(sums[-1]) if len(sums) else np.zeros(sums.shape[1])
 
     def append(self, row: StepRecord) -> None:
         (self.last,) = as_sums([row], before=self.last)
-        with self.path.open("ab") as file:
-            file.write(self.last.astype(NUMBER).tobytes())
+        files.append(self.path, self.last.astype(NUMBER).tobytes())
 
 
 def _numbers(experts: int, mechanisms: int) -> int:

@@ -11,8 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+import psutil
 import torch
 
+from icm import files
 from icm.config import RunConfig
 from icm.data import resolve_source
 from icm.mechanisms import parse
@@ -26,24 +28,28 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def create(store: RunStore, run_id: str, config: RunConfig, root: Path, command: str) -> Run:
-    """A new run, not started, after a look at its words; ConfigError, DataError, StoreError, or RuntimeError when the
-    device is not here."""
+    """A new run, not started, after a look at its words; ConfigError, DataError, StoreError or DeviceError.
+
+    What `auto` means here, for source and device, is settled and written down."""
     parse(config.mechanisms)
-    choose_device(config.device)
-    config = replace(config, source=resolve_source(config.source, root))
+    device, source = choose_device(config.device).type, resolve_source(config.source, root)
+    config = replace(config, source=source, device=device)
     return store.create(run_id, config, {"command": command})
 
 
 def new_run_id(config: RunConfig) -> str:
-    return f"{config.preset}-s{config.seed}-{datetime.now():%Y%m%d-%H%M%S}"
+    """Preset, seed and time to the millisecond: two runs that are started one after the other differ."""
+    now = datetime.now()
+    return f"{config.preset}-s{config.seed}-{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}"
 
 
 def start(run: Run, root: Path) -> None:
     """A trainer process for `run`, begun or resumed; RunBusy when there is one, StoreError when it dies at once."""
+    run.refuse_shipped()
     with run.starting():
         if run.is_alive():
             raise RunBusy(f"run {run.id} is already being trained")
-        with run.log.open("ab") as log:
+        with _log_of(run) as log:
             process = _begin(["resume", run.id], run.folder.parent, root, log)
         deadline = time.monotonic() + START_TIMEOUT
         while not run.is_alive():
@@ -55,6 +61,13 @@ def start(run: Run, root: Path) -> None:
                 process.terminate()
                 raise StoreError(f"run {run.id} did not start within {START_TIMEOUT:g} s; see {run.log}")
             time.sleep(0.02)
+
+
+def _log_of(run: Run) -> IO[bytes]:
+    with files.on_disk(run.log, "opened"):
+        return os.fdopen(
+            os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | files.NO_LINK, 0o666), "ab"
+        )
 
 
 def _begin(words: list[str], store: Path, root: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
@@ -75,7 +88,7 @@ def _begin(words: list[str], store: Path, root: Path, output: IO[bytes] | int) -
 
 def devices() -> dict[str, str]:
     """Devices that can train here, and for each its name and free memory in words. Takes no memory on a GPU."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    free = psutil.virtual_memory().available / 1e9
     found = {"cpu": f"cpu · {os.cpu_count()} cores, {free:.0f} GB free"}
     if torch.cuda.is_available():
         found["cuda"] = f"cuda · {_graphics_card()}"
@@ -95,20 +108,12 @@ def _graphics_card() -> str:
         return torch.cuda.get_device_name()
 
 
-def start_timing(store: RunStore, root: Path) -> None:
-    """Times the presets in a process of its own; `store.durations()` has the result some ten seconds later."""
-    _begin(["speed"], store.root, root, subprocess.DEVNULL)
-
-
 @dataclass(frozen=True)
-class Fetch:
-    """A set of images on its way here."""
+class Job:
+    """A command of this package in a process of its own, and what it says."""
 
-    name: str
-    root: Path
-    log: Path
-    begun_with: int  # bytes under the root
     process: subprocess.Popen[bytes]
+    log: Path
 
     @property
     def running(self) -> bool:
@@ -116,28 +121,47 @@ class Fetch:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended by itself without the set; one that was cancelled has not failed."""
+        """Whether it ended by itself without doing its work; one that was cancelled has not failed."""
         return (self.process.poll() or 0) > 0
-
-    def megabytes(self) -> float:
-        """Fetched so far."""
-        return max(_bytes_under(self.root) - self.begun_with, 0) / 1e6
 
     def cancel(self) -> None:
         self.process.terminate()
 
     def last_words(self) -> str:
+        """The last line it printed; empty when it printed nothing."""
         lines = self.log.read_text(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
-        return said[-1].removeprefix("icm: ") if said else f"{self.name} could not be fetched"
+        return said[-1].removeprefix("icm: ") if said else ""
+
+
+def _start_job(words: list[str], store: Path, root: Path) -> Job:
+    log = Path(tempfile.mkdtemp()) / "log.txt"
+    with log.open("wb") as output:
+        return Job(_begin(words, store, root, output), log)
+
+
+def start_timing(store: RunStore, root: Path) -> Job:
+    """Times the presets in a process of its own; `store.durations()` has the result some ten seconds later."""
+    return _start_job(["speed"], store.root, root)
+
+
+@dataclass(frozen=True)
+class Fetch(Job):
+    """A set of images on its way here."""
+
+    root: Path
+    begun_with: int  # bytes under the root
+
+    def megabytes(self) -> float:
+        """Fetched so far."""
+        return max(_bytes_under(self.root) - self.begun_with, 0) / 1e6
 
 
 def start_fetch(name: str, root: Path) -> Fetch:
     """Fetches a set into `root` in a process of its own."""
-    log = Path(tempfile.mkdtemp()) / "log.txt"
-    with log.open("wb") as output:
-        process = _begin(["data", name], store_root(), root, output)
-    return Fetch(name, root, log, _bytes_under(root), process)
+    before = _bytes_under(root)
+    job = _start_job(["data", name], store_root(), root)
+    return Fetch(job.process, job.log, root, before)
 
 
 def _bytes_under(root: Path) -> int:

@@ -2,11 +2,16 @@
 
 Here the truth (which mechanism made an image) meets the learner's result. Axes: expert, batch; expert, mechanism."""
 
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+
+
+LARGEST = 2**53  # beyond it a number in a file is nothing that we wrote
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,51 @@ class StepRecord:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, row: dict[str, Any]) -> "StepRecord":
+    def from_json(cls, row: object, experts: int, mechanisms: int) -> "StepRecord":
+        """The mirror image of `to_json`; ValueError for whatever is no row of so many experts and mechanisms."""
+        if not isinstance(row, dict) or set(row) != {each.name for each in fields(cls)}:
+            raise ValueError("it is no row")
+        for name in ("step", "images"):
+            if type(row[name]) is not int or not 0 <= row[name] <= LARGEST:
+                raise ValueError(f"its {name} is no count")
+        for name in ("seconds", "psnr", "expert_loss", "discriminator_loss"):
+            if type(row[name]) is not float and (type(row[name]) is not int or abs(row[name]) > LARGEST):
+                raise ValueError(f"its {name} is no number")
+        table = (experts, mechanisms)
+        try:
+            wins, score = np.array(row["wins"]), np.array(row["score"], dtype=float)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError("its tables hold more than numbers") from None
+        if wins.shape != table or wins.dtype.kind != "i" or (wins < 0).any() or score.shape != table:
+            raise ValueError(f"its tables are not {experts} experts by {mechanisms} mechanisms")
         return cls(**row)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a run up to a step, as they stand in its file and as they are understood."""
+
+    lines: list[str]
+    records: list[StepRecord]
+    damaged: list[str]  # a sentence for each line that is left out
+
+
+def read_rows(lines: Sequence[str], experts: int, mechanisms: int, until: int) -> Rows:
+    """The rows up to step `until`, in order; what cannot be read, or goes back in time, is left out and named."""
+    kept, records, damaged = [], [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = StepRecord.from_json(json.loads(line), experts, mechanisms)
+            if records and record.step <= records[-1].step:
+                raise ValueError(f"its step {record.step} comes after step {records[-1].step}")
+        except (ValueError, RecursionError) as error:
+            damaged.append(f"line {number} of metrics.jsonl is left out: {error}")
+            continue
+        if record.step > until:
+            break
+        kept.append(line)
+        records.append(record)
+    return Rows(kept, records, damaged)
 
 
 class Window:
@@ -81,7 +129,15 @@ class Window:
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {f"window.{name}": values.copy() for name, values in self.__dict__.items()}
 
-    def load_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+    def fits(self, arrays: Mapping[str, np.ndarray]) -> bool:
+        """Whether `load_arrays` can take them."""
+        mine = self.to_arrays()
+        return all(
+            name in arrays and arrays[name].shape == each.shape and arrays[name].dtype == each.dtype
+            for name, each in mine.items()
+        )
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """The mirror image of `to_arrays`."""
         for name, values in self.__dict__.items():
             values[:] = arrays[f"window.{name}"]

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,18 +16,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icm import data, training
-from icm.config import RunConfig
+from icm.config import RunConfig, command_line
+from icm.errors import ActionableError
 from icm.evaluation import EVALUATION_IMAGES, Evaluation, networks, psnr
 from icm.history import HistoryWriter
 from icm.mechanisms import parse
-from icm.models import Engine, choose_device, choose_engine, set_arithmetic, weights
-from icm.records import StepRecord, Window
+from icm.models import DeviceError, Engine, choose_device, choose_engine, set_arithmetic, weights
+from icm.records import StepRecord, Window, read_rows
 from icm.shapes import Logits, MechanismIndex, Winner
-from icm.store import Phase, Run
+from icm.store import Phase, Run, StoreError
 from icm.transfer import Transfer, measure, transfer
 from icm.unseen import Look, load_unseen
 
 HEARTBEAT = 0.5  # seconds between two writes of status.json
+START_ANEW = "what it has so far can still be looked at; train another run like it to go on"
 PACKAGES = ("torch", "torchvision", "numpy", "streamlit")
 
 Draw = Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
@@ -44,6 +47,7 @@ class Progress:
     of: int
     steps_per_second: float
     record: StepRecord | None = None
+    notice: str = ""  # a sentence that a person should read: what was found damaged, what was lost
 
 
 def snapshot_due(step: int, last: int) -> bool:
@@ -51,16 +55,28 @@ def snapshot_due(step: int, last: int) -> bool:
     return step % every == 0 or step == last
 
 
-def train(run: Run, root: Path) -> Iterator[Progress]:
+def train(run: Run, root: Path, asked_to_stop: Callable[[], bool] | None = None) -> Iterator[Progress]:
     """Trains `run` from where it is to its end, or until a stop is asked for. The caller holds `run.locked()`.
 
-    Every way out leaves a state from which a resume goes on as if nothing had happened."""
+    Every way out leaves a state from which a resume goes on as if nothing had happened. `asked_to_stop` is asked after
+    every step; without it the run's folder is."""
+    run.refuse_shipped()
     try:
-        yield from _train(run, root)
+        yield from _train(run, root, asked_to_stop or run.stop_requested)
     except Exception as error:
-        status = run.status()
-        run.write_status("failed", status.step, status.of, str(error))
+        _record_failure(run, error)
         raise
+
+
+def _record_failure(run: Run, error: Exception) -> None:
+    """Writes down why the run ended, if its folder still takes that; the error itself is raised either way."""
+    with suppress(ActionableError):
+        step, of = 0, 0
+        with suppress(ActionableError):
+            status = run.status()
+            step, of = status.step, status.of
+        if run.is_in_place():
+            run.write_status("failed", step, of, " ".join(str(error).split()))
 
 
 class Pulse:
@@ -72,7 +88,8 @@ class Pulse:
         self.last, self.step = time.monotonic(), 0
 
     def beat(self, phase: Phase, step: int, of: int) -> None:
-        """Writes at most every `HEARTBEAT` seconds, and at once when the phase changes."""
+        """Writes at most every `HEARTBEAT` seconds, and at once when the phase changes. Ends a run whose folder is gone."""
+        self.run.check_place()
         now = time.monotonic()
         if phase != self.phase:
             self.phase, self.last, self.step, self.speed = phase, now, step, 0.0
@@ -109,6 +126,8 @@ class Sitting:
     draw: Draw
     pulse: Pulse
     uncounted: list[Outcome]  # still on the device: reading it at every step would make the device wait
+    asked_to_stop: Callable[[], bool]
+    notices: list[str]  # what was found when the run was made ready
 
     def count(self) -> None:
         """Puts what the last steps did into the window."""
@@ -123,8 +142,11 @@ class Sitting:
         self.uncounted.clear()
 
     def save_state(self) -> None:
+        """Rows first: a state must never know more steps than the rows beside it."""
         self.count()
         arrays = {**training.to_arrays(self.state), **self.window.to_arrays()}
+        self.run.check_place()
+        self.run.flush_rows()
         self.run.save_state(self.state.step, arrays)
 
     def save_snapshot(self) -> None:
@@ -138,33 +160,94 @@ class Sitting:
         return Progress("stopped", step, of, self.pulse.speed)
 
 
-def _train(run: Run, root: Path) -> Iterator[Progress]:
+def _train(run: Run, root: Path, asked_to_stop: Callable[[], bool]) -> Iterator[Progress]:
     config = run.config()
     of = config.training.steps
     run.write_status("preparing", 0, of, "reading the images")
     yield Progress("preparing", 0, of, 0.0)
 
-    sitting = _prepare(run, config, root)
+    sitting = _prepare(run, config, root, asked_to_stop)
+    for notice in sitting.notices:
+        yield Progress("preparing", 0, of, 0.0, notice=notice)
     if not sitting.state.competing:
         yield from _identity(sitting)
     if sitting.state.competing:
         yield from _competition(sitting)
 
 
-def _prepare(run: Run, config: RunConfig, root: Path) -> Sitting:
-    """Images, networks and optimisers, fresh or as the newest state has them; later metric rows are dropped."""
-    device = choose_device(config.device)
+def _prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[], bool]) -> Sitting:
+    """Images, networks and optimisers, fresh or as the newest usable state has them; later rows are dropped."""
+    run.prepare_folders()
+    device = _device_of(run, config)
     engine = _settle_environment(run, device, config.arithmetic)
     state, draw = fresh(config, root, device, engine)
     experts, mechanisms = config.model.experts, len(config.mechanisms)
     window = Window(experts, mechanisms)
-    saved = run.latest_state()
-    if saved is not None:
-        training.load_arrays(state, saved)
+    notices = _load_newest(run, state, window)
+
+    rows = read_rows(run.metric_lines(), experts, mechanisms, until=state.step)
+    notices += rows.damaged
+    lost = state.step * config.training.batch - sum(row.images for row in rows.records) - window.images.sum()
+    if lost:
+        notices.append(
+            f"the rows of {lost // config.training.batch:,} of the {state.step:,} steps so far are lost: "
+            "wins and lines have a gap there, the networks have not"
+        )
+    run.write_metrics(rows.lines)
+    history = HistoryWriter(run.history_file, experts, mechanisms, rows.records)
+    sitting = Sitting(
+        run, config, state, window, history, draw, Pulse(run), [], asked_to_stop, notices=notices
+    )
+    if state.competing and snapshot_due(state.step, config.training.steps):
+        if state.step not in run.snapshot_steps():  # the trainer was killed between state and snapshot
+            sitting.save_snapshot()
+    return sitting
+
+
+def _load_newest(run: Run, state: training.TrainState, window: Window) -> list[str]:
+    """Changes `state` and `window` to the newest state that is whole and fits; a sentence for each one passed over.
+
+    StoreError when none can be used though the run has come further than its start."""
+    refused = []
+    for step in reversed(run.state_steps()):
+        try:
+            saved = run.saved_state(step)
+            if not window.fits(saved):
+                raise StoreError("it has no rows of this run under way")
+            training.load_arrays(state, saved)
+        except ActionableError as error:
+            refused.append(f"the state of step {step} is passed over: {error}")
+            continue
         window.load_arrays(saved)
-    run.truncate_metrics(state.step)
-    history = HistoryWriter(run.history_file, experts, mechanisms, state.step)
-    return Sitting(run, config, state, window, history, draw, Pulse(run), uncounted=[])
+        return refused
+    if refused:
+        raise StoreError(f"run {run.id} has no state that can be used: {'; '.join(refused)}; {START_ANEW}")
+    if run.metric_lines() or run.snapshot_steps():
+        raise StoreError(
+            f"run {run.id} has rows or snapshots but no state to go on from, and going on from nothing "
+            f"would overwrite them; {START_ANEW}"
+        )
+    return []
+
+
+def _device_of(run: Run, config: RunConfig) -> torch.device:
+    """The device to train on: a run that has begun stays on the kind of device it began on, where its numbers are the same."""
+    began = run.environment().get("device")
+    if began is None:
+        return choose_device(config.device)
+    try:
+        kind = torch.device(began).type
+    except (TypeError, RuntimeError) as error:
+        raise StoreError(f"run {run.id}: environment.json names no device but {began!r}") from error
+    like_it = f"to train one like it here: {command_line(replace(config, device='auto'))}"
+    if config.device not in ("auto", kind):
+        raise DeviceError(f"run {run.id} began on {kind} and cannot go on on {config.device}; {like_it}")
+    try:
+        return choose_device(kind)
+    except (DeviceError, KeyError) as error:
+        raise DeviceError(
+            f"run {run.id} began on {kind}, which is not available here, and goes on bit for bit only there; {like_it}"
+        ) from error
 
 
 def fresh(
@@ -184,19 +267,19 @@ def fresh(
 
 def _identity(sitting: Sitting) -> Iterator[Progress]:
     """The identity phase, to the start of the competition or to a stop."""
-    run, state, pulse = sitting.run, sitting.state, sitting.pulse
+    state, pulse = sitting.state, sitting.pulse
     identity, seed = sitting.config.identity, sitting.config.seed
     for _ in training.identity_steps(
         state, lambda step: sitting.draw("identity", step, identity.batch).transformed, identity
     ):
         pulse.beat("identity", state.identity_step, identity.steps)
         yield Progress("identity", state.identity_step, identity.steps, pulse.speed)
-        if run.stop_requested():
+        if sitting.asked_to_stop():
             yield sitting.stop("identity", state.identity_step, identity.steps)
             return
     training.start_competition(state, identity, data.generator_for(seed, "copies"))
+    sitting.save_state()  # before the snapshot: a run with a snapshot always has a state to go on from
     sitting.save_snapshot()
-    sitting.save_state()
 
 
 def _competition(sitting: Sitting) -> Iterator[Progress]:
@@ -215,6 +298,7 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
 
         record = None
         if row_due:
+            run.check_place()
             record = window.take(state.step)
             run.append_metrics(record.to_json())
             sitting.history.append(record)
@@ -224,10 +308,11 @@ def _competition(sitting: Sitting) -> Iterator[Progress]:
             sitting.save_state()
         pulse.beat("competing", state.step, of)
         yield Progress("competing", state.step, of, pulse.speed, record)
-        if state.step < of and run.stop_requested():
+        if state.step < of and sitting.asked_to_stop():
             yield sitting.stop("competing", state.step, of)
             return
 
+    run.check_place()
     run.write_status("finished", of, of)
     yield Progress("finished", of, of, pulse.speed)
 
@@ -249,11 +334,18 @@ def _settle_environment(run: Run, device: torch.device, arithmetic: str) -> Engi
     """Writes down what this sitting computes with. Engine and thread count decide the rounding: a resume takes the first ones."""
     environment = run.environment()
     threads = environment.setdefault("threads", torch.get_num_threads())
-    torch.set_num_threads(threads)
-    if "engine" not in environment or environment["device"] != str(device):
+    if "engine" not in environment:
         environment["engine"] = asdict(choose_engine(device, arithmetic))
-    engine = Engine(**environment["engine"])
-    set_arithmetic(engine, device)
+    try:
+        torch.set_num_threads(threads)
+        engine = Engine(**environment["engine"])
+        if engine.experts not in ("loop", "stacked") or engine.dtype not in ("float32", "bfloat16"):
+            raise TypeError(f"unknown engine {engine}")
+        set_arithmetic(engine, device)
+    except (TypeError, RuntimeError) as error:
+        raise StoreError(
+            f"run {run.id}: environment.json does not fit this version ({error}); {START_ANEW}"
+        ) from error
     environment.update(
         device=str(device),
         card=torch.cuda.get_device_name(device) if device.type == "cuda" else None,

@@ -1,12 +1,12 @@
-"""Runs on disk: a folder a run, under one root. Files that others read are written whole, flushed, then renamed.
+"""Runs on disk: a folder a run, under one root. What is written where, and who may write it, is said here and nowhere else.
 
-    config.json  environment.json  lock  status.json  metrics.jsonl  history.f8  log.txt  STOP  label.txt
+    config.json  environment.json  lock  start.lock  status.json  metrics.jsonl  history.f8  log.txt  STOP  label.txt
     snapshots/step_000500.safetensors   networks only: what evaluation and the time slider read
     state/step_000500.safetensors       everything a resume needs; the newest two are kept
 
-The lock, held by the trainer for its life, is the only test of alive. No torch here: arrays are numpy's."""
+The lock, held by the trainer for its life, is the only test of alive. Only `RunStore.create` makes a run's folder: hidden
+first, renamed when it is complete. No torch here: arrays are numpy's."""
 
-import hashlib
 import json
 import os
 import platform
@@ -14,29 +14,44 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard, get_args
 
 import numpy as np
-from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from icm import config as configuration
+from icm import files
 from icm.config import RunConfig
 from icm.errors import ActionableError
+from icm.files import FileError
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 STALLED_AFTER = 10.0  # seconds without a heartbeat
+STARTING_FOR = 30.0  # seconds that a new run may take until its trainer holds the lock
 STATES_KEPT = 2
 LABEL_LENGTH = 60
+LARGEST = 2**53  # beyond it a number in a file is nothing that we wrote
 DURATIONS = ".durations.json"
 SHIPPED = "pretrained"
+NEW, GONE = ".new-", ".gone-"  # hidden folders: a run that is being made, a run that is being deleted
 
-Phase = Literal["preparing", "identity", "competing", "stopped", "finished", "failed"]
-RunState = Literal["preparing", "running", "stalled", "stopped", "finished", "crashed"]
+# What may lie in a folder that was given up before its run was complete; older versions left such folders.
+HUSK = {"lock", "start.lock", "log.txt", "status.json", "environment.json", "STOP", "snapshots", "state"}
+
+# What pages read from the card of a run that ships.
+CARD = {
+    "command": str,
+    "seeds_tried": str,
+    "date": str,
+    "threads": int,
+    "over_steps_images": int,
+    "over_steps": list,
+}
+
+Phase = Literal["created", "preparing", "identity", "competing", "stopped", "finished", "failed"]
+RunState = Literal["starting", "preparing", "running", "stalled", "stopped", "finished", "crashed"]
 
 
 class StoreError(ActionableError):
@@ -77,56 +92,82 @@ class RunStore:
     def create(self, run_id: str, config: RunConfig, environment: dict[str, Any]) -> "Run":
         """A new run, not started; StoreError when the name is taken or is no run id."""
         run = self._run(run_id)
-        try:
-            run.folder.mkdir(parents=True)
-        except FileExistsError:
-            raise StoreError(f"run {run_id!r} exists already; choose another --run-id or resume it") from None
-        except OSError as error:
-            raise StoreError(f"run folder {run.folder} cannot be made: {error.strerror}") from error
-        run.write_status("preparing", 0, config.training.steps, "created")
-        _write_json(run.folder / "environment.json", environment)
-        _write_json(run.folder / "config.json", configuration.to_json(config))
+        with files.on_disk(self.root, "made"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        with self._making():
+            if os.path.lexists(run.folder) and not _is_husk(run.folder):
+                raise StoreError(f"run {run_id!r} exists already; choose another --run-id or resume it")
+            made = Run(self.root / f"{NEW}{run_id}")
+            try:
+                made.fill(config, environment)
+                with files.on_disk(run.folder, "made"):
+                    if run.folder.is_dir():
+                        run.folder.rename(self.root / f"{GONE}{run_id}")
+                    made.folder.rename(run.folder)
+            except BaseException:
+                shutil.rmtree(made.folder, ignore_errors=True)
+                raise
         return run
 
     def open(self, run_id: str) -> "Run":
         """The run of that name; StoreError lists what there is."""
         run = self._run(run_id)
-        if not (run.folder / "config.json").is_file():
+        if not os.path.lexists(run.folder / "config.json"):
             known = ", ".join(each.id for each in self.runs()) or "none yet"
             raise StoreError(f"no run {run_id!r} under {self.root}; known: {known}")
         return run
 
     def runs(self) -> list["Run"]:
-        """Every run, newest first."""
-        if not self.root.is_dir():
+        """Every run, newest first. Links are left out: they may lead anywhere."""
+        try:
+            entries = list(os.scandir(self.root))
+        except OSError:
             return []
-        folders = [
-            entry
-            for entry in self.root.iterdir()
-            if RUN_ID.fullmatch(entry.name) and (entry / "config.json").is_file()
+        found = [
+            Run(self.root / entry.name)
+            for entry in entries
+            if RUN_ID.fullmatch(entry.name)
+            and entry.is_dir(follow_symlinks=False)
+            and os.path.lexists(os.path.join(entry.path, "config.json"))
         ]
-        return [Run(folder) for folder in sorted(folders, key=_created, reverse=True)]
+        return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
     def durations(self) -> dict[str, float] | None:
         """Seconds that a run of each preset takes at most, as timed here; None when nobody has timed it on this machine."""
         try:
-            kept = json.loads((self.root / DURATIONS).read_text())
-            return kept["seconds"] if kept["machine"] == _machine() else None
-        except (OSError, ValueError, KeyError):
+            kept = files.read_json(self.root / DURATIONS)
+        except FileError:
             return None
+        seconds = kept.get("seconds")
+        if kept.get("machine") != _machine() or not isinstance(seconds, dict):
+            return None
+        return {name: float(value) for name, value in seconds.items() if _is_number(value)}
 
     def write_durations(self, seconds: dict[str, float]) -> None:
-        _write_json(self.root / DURATIONS, {"machine": _machine(), "seconds": seconds})
+        with files.on_disk(self.root, "made"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.root / DURATIONS, {"machine": _machine(), "seconds": seconds})
 
     def _run(self, run_id: str) -> "Run":
         if not RUN_ID.fullmatch(run_id):
             raise RunIdError(
                 f"{run_id!r} is no run id; use up to 61 of a-z, 0-9, _ and -, starting with a letter or digit"
             )
-        folder = (self.root / run_id).resolve()
-        if folder.parent != self.root:
-            raise RunIdError(f"run {run_id!r} lies outside {self.root}; remove that link")
+        folder = self.root / run_id
+        if folder.is_symlink():
+            raise RunIdError(f"run {run_id!r} is a link out of {self.root}; remove that link")
         return Run(folder)
+
+    @contextmanager
+    def _making(self) -> Iterator[None]:
+        """One process at a time makes runs; what an interrupted one left is removed by the next."""
+        try:
+            with files.hold(self.root / ".lock", timeout=10.0):
+                for left in [*self.root.glob(f"{NEW}*"), *self.root.glob(f"{GONE}*")]:
+                    shutil.rmtree(left, ignore_errors=True)
+                yield
+        except TimeoutError:
+            raise RunBusy(f"another run is being made under {self.root}; try again") from None
 
 
 class Run:
@@ -134,6 +175,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._watched: dict[str, files.Held | None] = {}  # while this object holds the lock
 
     @property
     def id(self) -> str:
@@ -148,69 +190,109 @@ class Run:
         return self.folder / "history.f8"
 
     @property
+    def metrics_file(self) -> Path:
+        return self.folder / "metrics.jsonl"
+
+    @property
     def created(self) -> float:
-        """Seconds since 1970."""
-        return _created(self.folder)
+        """Seconds since 1970, as written down when the run was made; older runs have only the time of their config.json."""
+        with suppress(FileError):
+            written = files.read_json(self.folder / "environment.json").get("created")
+            if _is_number(written):
+                return float(written)
+        with suppress(OSError):
+            return (self.folder / "config.json").stat(follow_symlinks=False).st_mtime
+        return 0.0
+
+    def fill(self, config: RunConfig, environment: dict[str, Any]) -> None:
+        """Makes the folder of a new run with all that belongs in it; for `RunStore.create`."""
+        with files.on_disk(self.folder, "made"):
+            for folder in (self.folder, self.folder / "snapshots", self.folder / "state"):
+                folder.mkdir()
+            (self.folder / "lock").touch()
+        self.write_status("created", 0, config.training.steps, "created")
+        files.write_json(self.folder / "environment.json", {"created": time.time(), **environment})
+        files.write_json(self.folder / "config.json", configuration.to_json(config))
 
     # What the run is
 
     def config(self) -> RunConfig:
         try:
-            return configuration.from_json(_read_json(self.folder / "config.json"))
+            return configuration.from_json(files.read_json(self.folder / "config.json"))
         except configuration.ConfigError as error:
             raise StoreError(f"run {self.id}: {error}") from error
 
     def environment(self) -> dict[str, Any]:
-        return _read_json(self.folder / "environment.json")
+        return files.read_json(self.folder / "environment.json")
 
     def write_environment(self, environment: dict[str, Any]) -> None:
-        _write_json(self.folder / "environment.json", environment)
+        files.write_json(self.folder / "environment.json", environment)
 
     def card(self) -> dict[str, Any] | None:
         """What was measured when the run was made to ship; None for a run that was not."""
-        return _read_json(self.folder / "card.json") if (self.folder / "card.json").is_file() else None
+        if not os.path.lexists(self.folder / "card.json"):
+            return None
+        card = files.read_json(self.folder / "card.json")
+        for name, kind in CARD.items():
+            if not isinstance(card.get(name), kind):
+                raise StoreError(f"run {self.id}: card.json does not say {name!r}; export the run anew")
+        numbers = ("step", "psnr_owner", "psnr_nothing", "routing_accuracy")
+        for row in card["over_steps"]:
+            if not isinstance(row, dict) or not all(_is_number(row.get(name)) for name in numbers):
+                raise StoreError(f"run {self.id}: card.json has a row that is none; export the run anew")
+        return card
 
     def write_card(self, card: dict[str, Any]) -> None:
-        _write_json(self.folder / "card.json", card)
+        files.write_json(self.folder / "card.json", card)
 
     @property
     def label(self) -> str:
         """What a person calls the run; the run id when nobody has named it."""
         try:
-            return (self.folder / "label.txt").read_text().strip() or self.id
+            text = (self.folder / "label.txt").read_bytes()[: 4 * LABEL_LENGTH].decode(errors="replace")
         except OSError:
             return self.id
+        return _one_line(text)[:LABEL_LENGTH] or self.id
 
     def rename(self, label: str) -> None:
         """Sets the label, one line of at most `LABEL_LENGTH` characters; empty takes it away. The run id stays."""
-        text = " ".join(label.split())
+        text = _one_line(label)
         if len(text) > LABEL_LENGTH:
             raise StoreError(f"the label has {len(text)} characters; use at most {LABEL_LENGTH}")
-        write_whole(self.folder / "label.txt", text.encode())
+        files.write_whole(self.folder / "label.txt", text.encode())
 
     def extend(self, steps: int) -> None:
         """More steps of competition, from a run that nobody trains; a resume then goes on to there."""
-        if self.id == SHIPPED:
-            raise StoreError(f"run {self.id} ships with the project and stays as it is; train one like it")
-        with self.locked():
+        self.refuse_shipped()
+        with self.starting(), self.locked():
             now = self.config()
             if steps <= now.training.steps:
                 raise StoreError(
                     f"run {self.id} has {now.training.steps} steps already; {steps} are not more"
                 )
             longer = replace(now, training=replace(now.training, steps=steps))
-            created = self.created
-            _write_json(self.folder / "config.json", configuration.to_json(longer))
-            os.utime(self.folder / "config.json", (created, created))
+            environment = self.environment()
+            if "created" not in environment:  # before config.json gets a new time
+                self.write_environment({"created": self.created, **environment})
+            files.write_json(self.folder / "config.json", configuration.to_json(longer))
             status = self.status()
             self.write_status("stopped", status.step, steps, "given more steps")
 
     def delete(self) -> None:
-        """Removes the folder; StoreError for the run that ships with the project, RunBusy while it is being trained."""
+        """Removes the folder; StoreError for the run that ships with the project, RunBusy while it is being trained.
+
+        It loses its name first: nobody finds half of it, and whoever waits for its lock finds out."""
         if self.id == SHIPPED:
             raise StoreError(f"run {self.id} ships with the project and stays")
-        with self.locked():
-            shutil.rmtree(self.folder)
+        gone = self.folder.with_name(f"{GONE}{self.id}-{os.getpid()}-{time.time_ns()}")
+        with self.starting(), self.locked(), files.on_disk(self.folder, "deleted"):
+            self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)  # what is left goes when the next run is made
+
+    def refuse_shipped(self) -> None:
+        """StoreError for the run that ships with the project: it stays as it is."""
+        if self.id == SHIPPED:
+            raise StoreError(f"run {self.id} ships with the project and stays as it is; train one like it")
 
     # How it is
 
@@ -218,129 +300,213 @@ class Run:
         self, phase: Phase, step: int, of: int, message: str = "", steps_per_second: float = 0.0
     ) -> None:
         status = Status(phase, step, of, message, time.time(), round(steps_per_second, 3))
-        _write_json(self.folder / "status.json", asdict(status))
+        path = self.folder / "status.json"
+        try:
+            files.write_json(path, asdict(status))
+        except FileError:
+            if phase != "failed":
+                raise
+            files.overwrite(path, json.dumps(asdict(status)).encode())  # a full disk has room for this
 
     def status(self) -> Status:
-        row = _read_json(self.folder / "status.json")
-        try:
-            return Status(**row)
-        except TypeError as error:
-            raise StoreError(f"run {self.id}: status.json does not fit this version: {error}") from error
+        row = files.read_json(self.folder / "status.json")
+        names = [each.name for each in fields(Status)]
+        fits = (
+            sorted(row) == sorted(names)
+            and row["phase"] in get_args(Phase)
+            and isinstance(row["message"], str)
+            and all(type(row[name]) is int and 0 <= row[name] <= LARGEST for name in ("step", "of"))
+            and all(_is_number(row[name]) for name in ("heartbeat", "steps_per_second"))
+        )
+        if not fits:
+            raise StoreError(
+                f"run {self.id}: status.json does not fit this version; resume the run or delete it"
+            )
+        return Status(**row)
 
     def state(self) -> RunState:
-        """What a person is told: the lock says whether the trainer lives, the heartbeat whether it moves."""
-        alive, status = self.is_alive(), self.status()
-        if alive and time.time() - status.heartbeat > STALLED_AFTER:
-            return "stalled"
+        """What a person is told: the lock says whether the trainer lives, the heartbeat whether it moves.
+
+        A heartbeat from the future was written before somebody set the clock back, and says nothing of now."""
+        status, alive = self.status(), self.is_alive()
         if alive:
-            return "preparing" if status.phase == "preparing" else "running"
+            if abs(time.time() - status.heartbeat) > STALLED_AFTER:
+                return "stalled"
+            return "preparing" if status.phase in ("created", "preparing") else "running"
+        if files.is_held(self.folder / "start.lock"):
+            return "starting"
+        if status.phase == "created":
+            return "starting" if abs(time.time() - status.heartbeat) < STARTING_FOR else "stopped"
         if status.phase == "finished" or status.phase == "stopped":
             return status.phase
-        return "crashed"
+        # A trainer that ended between our two looks has said so meanwhile.
+        latest = self.status()
+        return self.state() if latest != status else "crashed"
 
     def is_alive(self) -> bool:
-        """Whether a trainer holds the lock. Tried for a moment: another reader may hold it for an instant."""
-        lock = FileLock(self.folder / "lock", timeout=0.02, poll_interval=0.005)
-        try:
-            with lock:
-                return False
-        except Timeout:
-            return True
+        """Whether a trainer holds the lock."""
+        return files.is_held(self.folder / "lock")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """The trainer's lock, for as long as the block lasts; RunBusy when another trainer has it."""
-        try:
-            with FileLock(self.folder / "lock", timeout=1.0, poll_interval=0.01):
-                yield
-        except Timeout:
-            raise RunBusy(f"run {self.id} is already being trained") from None
+        with self._held("lock", 1.0, "trained"):
+            self._watched = {name: self._identity(name) for name in ("", "lock", "config.json")}
+            yield
 
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Held while a trainer process is being started; RunBusy when somebody else is starting one."""
+        with self._held("start.lock", 0.0, "started"):
+            yield
+
+    @contextmanager
+    def _held(self, name: str, timeout: float, done: str) -> Iterator[None]:
         try:
-            with FileLock(self.folder / "start.lock", timeout=0):
+            with files.hold(self.folder / name, timeout):
+                if not os.path.lexists(self.folder / "config.json"):
+                    raise StoreError(f"no run {self.id!r} under {self.folder.parent}; it was deleted")
                 yield
-        except Timeout:
-            raise RunBusy(f"run {self.id} is already being started") from None
+        except TimeoutError:
+            raise RunBusy(f"run {self.id} is already being {done}") from None
+
+    def is_in_place(self) -> bool:
+        """For the trainer that holds the lock: whether the folder is still the one that it locked."""
+        return self._watched.get("") == self._identity("")
+
+    def check_place(self) -> None:
+        """For the trainer that holds the lock: StoreError when its folder, lock or configuration is no longer the one that
+        it began with, so that it never writes into what somebody else has put there."""
+        for name, before in self._watched.items():
+            if self._identity(name) != before:
+                raise StoreError(
+                    f"{self.folder / name} was removed or replaced while the run was being trained; "
+                    "put the folder back as it was and resume, or train a new run"
+                )
+
+    def _identity(self, name: str) -> files.Held | None:
+        return files.identity(self.folder / name)
 
     def request_stop(self) -> None:
-        (self.folder / "STOP").touch()
+        with files.on_disk(self.folder / "STOP", "written"):
+            os.close(os.open(self.folder / "STOP", os.O_WRONLY | os.O_CREAT | files.NO_LINK, 0o666))
 
     def stop_requested(self) -> bool:
         return (self.folder / "STOP").exists()
 
     def clear_stop(self) -> None:
-        (self.folder / "STOP").unlink(missing_ok=True)
+        with files.on_disk(self.folder / "STOP", "removed"):
+            (self.folder / "STOP").unlink(missing_ok=True)
 
     def log_tail(self, lines: int) -> str:
         """The last lines of what the trainer printed; empty when it printed nothing."""
-        if not self.log.is_file():
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 400 * lines))
+                text = file.read().decode(errors="replace")
+        except OSError:
             return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(text.splitlines()[-lines:])
 
     # Metrics
 
-    def append_metrics(self, row: dict[str, Any]) -> None:
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+    def metric_lines(self) -> list[str]:
+        """Every whole line; one that is still being written, or was cut off by a crash, is left out."""
+        if not os.path.lexists(self.metrics_file):
+            return []
+        with files.on_disk(self.metrics_file, "read"):
+            text = self.metrics_file.read_bytes().decode(errors="replace")
+        return text.split("\n")[:-1]
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Every whole row; one that is still being written, or was cut off by a crash, is left out."""
-        path = self.folder / "metrics.jsonl"
-        if not path.is_file():
-            return []
-        whole = path.read_text().rpartition("\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        """The rows of those lines; FileError when one is damaged."""
+        try:
+            return [json.loads(line) for line in self.metric_lines()]
+        except ValueError as error:
+            raise FileError(
+                f"{self.metrics_file} is damaged ({error}); a resume leaves the damaged rows out"
+            ) from error
 
-    def truncate_metrics(self, step: int) -> None:
-        """Keeps the whole rows up to `step`: what a resume from there would write again is dropped first."""
-        rows = [row for row in self.metrics() if row["step"] <= step]
-        text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-        write_whole(self.folder / "metrics.jsonl", text.encode())
+    def write_metrics(self, lines: list[str]) -> None:
+        """These lines and no others, what a resume begins with."""
+        files.write_whole(self.metrics_file, "".join(f"{line}\n" for line in lines).encode())
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        files.append(self.metrics_file, (json.dumps(row, separators=(",", ":")) + "\n").encode())
+
+    def flush_rows(self) -> None:
+        """What was appended to the rows survives a power cut: before a state that goes beyond them is saved."""
+        for path in (self.metrics_file, self.history_file):
+            files.flush(path)
 
     # Networks
 
+    def prepare_folders(self) -> None:
+        """For the trainer that holds the lock: no left-overs of a killed one, and the folders that older runs lack."""
+        for name in ("snapshots", "state"):
+            with files.on_disk(self.folder / name, "made"):
+                (self.folder / name).mkdir(exist_ok=True)
+        for folder in (self.folder, self.folder / "snapshots", self.folder / "state"):
+            files.sweep(folder)
+
     def save_snapshot(self, step: int, arrays: dict[str, np.ndarray]) -> None:
-        _write_arrays(self.folder / "snapshots" / _step_name(step), arrays)
+        files.write_arrays(self.folder / "snapshots" / _step_name(step), arrays)
 
     def snapshot_steps(self) -> list[int]:
         return _steps(self.folder / "snapshots")
 
     def snapshot(self, step: int) -> dict[str, np.ndarray]:
         """The networks after `step` steps; StoreError lists the steps there are."""
+        return files.read_arrays(self._snapshot_file(step))
+
+    def snapshot_digest(self, step: int) -> str:
+        """Tells the content of one snapshot from another's, of a run that was made again too."""
+        return files.digest_of(self._snapshot_file(step))
+
+    def _snapshot_file(self, step: int) -> Path:
         steps = self.snapshot_steps()
         if step not in steps:
             known = ", ".join(map(str, steps)) or "none yet"
             raise StoreError(f"run {self.id} has no snapshot of step {step}; known: {known}")
-        return _read_arrays(self.folder / "snapshots" / _step_name(step))
+        return self.folder / "snapshots" / _step_name(step)
 
     def save_state(self, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """Afterwards the newest states are this one and the ones before it. Later ones are from a future that was given up."""
         folder = self.folder / "state"
-        _write_arrays(folder / _step_name(step), arrays)
-        for old in sorted(folder.glob("step_*.safetensors"), key=lambda path: path.stat().st_mtime_ns):
-            if len(list(folder.glob("step_*.safetensors"))) > STATES_KEPT:
-                old.unlink()
+        files.write_arrays(folder / _step_name(step), arrays)
+        steps = self.state_steps()
+        kept = [each for each in steps if each <= step][-STATES_KEPT:]
+        for old in set(steps) - set(kept):
+            with files.on_disk(folder / _step_name(old), "removed"):
+                (folder / _step_name(old)).unlink(missing_ok=True)
 
-    def latest_state(self) -> dict[str, np.ndarray] | None:
-        """The newest state that is whole, None when there is none at all; StoreError when all are damaged."""
-        paths = sorted((self.folder / "state").glob("step_*.safetensors"), reverse=True)
-        for path in paths:
-            try:
-                return _read_arrays(path)
-            except StoreError:
-                if path == paths[-1]:
-                    raise
-        return None
+    def state_steps(self) -> list[int]:
+        return _steps(self.folder / "state")
+
+    def saved_state(self, step: int) -> dict[str, np.ndarray]:
+        """The state of that step; FileError when it is damaged."""
+        return files.read_arrays(self.folder / "state" / _step_name(step))
 
 
 def _machine() -> str:
     return f"{platform.node()}, {platform.machine()}, {os.cpu_count()} cores"
 
 
-def _created(folder: Path) -> float:
-    return (folder / "config.json").stat().st_mtime
+def _is_number(value: object) -> TypeGuard[float]:
+    """A finite number, and none so large that arithmetic with it fails."""
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST  # pyright: ignore[reportOperatorIssue]
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def _is_husk(folder: Path) -> bool:
+    """Whether the folder holds nothing but what a run has before it is complete: no configuration, no rows, no networks."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return found <= HUSK and not files.is_held(folder / "lock")
 
 
 def _step_name(step: int) -> str:
@@ -348,51 +514,7 @@ def _step_name(step: int) -> str:
 
 
 def _steps(folder: Path) -> list[int]:
-    return sorted(int(path.stem.removeprefix("step_")) for path in folder.glob("step_*.safetensors"))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Under a temporary name first, on disk before it takes its own: nobody sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"run {path.parent.name}: {path.name} cannot be read ({error})") from error
-
-
-def _digest(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return digest.hexdigest()
-
-
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-    write_whole(path, save(arrays, metadata={"sha256": _digest(arrays)}))
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
-            expected = (file.metadata() or {}).get("sha256")
-    except (OSError, SafetensorError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); delete it to go on from an older one") from error
-    if _digest(arrays) != expected:
-        raise StoreError(f"{path} is damaged: its digest does not fit; delete it to go on from an older one")
-    return arrays
+    """The steps of the files that are named as we name them, in order."""
+    found = [re.fullmatch(r"step_(\d{6,18})\.safetensors", path.name) for path in folder.glob("step_*")]
+    steps = sorted({int(match[1]) for match in found if match})
+    return [step for step in steps if (folder / _step_name(step)).is_file()]

@@ -1,11 +1,14 @@
 """What a person sees of a training in the terminal: a bar, or a line every five seconds where there is no terminal."""
 
+import os
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,15 +23,70 @@ if TYPE_CHECKING:
 LOG_EVERY = 5.0  # seconds between two lines
 
 
+HANGUP: signal.Signals | None = getattr(
+    signal, "SIGHUP", None
+)  # a terminal was closed; Windows has no such signal
+
+
+class Unfailing:
+    """A stream to print to that drops what cannot be printed: a closed terminal or a full log must not end a training."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self._try(lambda stream: stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(lambda stream: stream.flush())
+
+    def isatty(self) -> bool:
+        with suppress(ValueError):
+            return self.stream is not None and self.stream.isatty()
+        return False
+
+    @property
+    def encoding(self) -> str:
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def fileno(self) -> int:
+        if self.stream is None:
+            raise OSError("nothing to print to")
+        return self.stream.fileno()
+
+    def _try(self, use: Callable[[TextIO], object]) -> None:
+        if self.stream is None:
+            return
+        try:
+            use(self.stream)
+        except (OSError, ValueError):
+            silence(self.stream)
+            self.stream = None
+
+
+def silence(stream: TextIO) -> None:
+    """What Python still wants to write to this stream, at its end for instance, goes nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def follow(run: Run, root: Path) -> int:
     """Trains `run`, whose lock we hold, and shows how it goes; Ctrl-C or a polite kill saves and stops."""
-    from icm import run as running
+    signals: list[int] = []
+    stopping = [signal.SIGINT, signal.SIGTERM]
+    if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:  # nohup has it ignored
+        stopping.append(HANGUP)
+    for number in stopping:
+        signal.signal(number, lambda number, _: signals.append(number))
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: run.request_stop())
-    console = Console()
+    from icm import run as running  # torch, only now: a signal in the seconds it takes is kept
+
+    console = Console(file=Unfailing(sys.stdout))  # pyright: ignore[reportArgumentType]
     show = _show_bar if console.is_terminal else _show_lines
-    show(console, run, running.train(run, root))
+    show(console, run, running.train(run, root, lambda: bool(signals) or run.stop_requested()))
     last = run.status()
     console.print(f"run {run.id}: {last.phase} at step {last.step} of {last.of}")
     return 0
@@ -63,6 +121,8 @@ def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> No
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("preparing", total=None, speed=0.0, count="")
         for event in events:
+            if event.notice:
+                console.print(event.notice)
             if event.record:
                 count.records.append(event.record)
             if bar.tasks[0].description != event.phase and event.phase in ("identity", "competing"):
@@ -73,6 +133,8 @@ def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> No
 def _show_lines(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:
     count, shown = OneToOne(run.config()), 0.0
     for event in events:
+        if event.notice:
+            console.print(event.notice, soft_wrap=True)
         if event.record:
             count.records.append(event.record)
         if time.monotonic() - shown >= LOG_EVERY:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -37,6 +38,22 @@ ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 SECONDS = 1000  # of a browser's time-out, in milliseconds
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--bfloat16",
+        choices=("on", "off"),
+        default="off",
+        help="Arithmetic of the networks on the CPU, whatever is faster here: bfloat16 (on) or float32 (off).",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What the suite depends on is fixed here and not left to the machine: arithmetic, and threads of every process."""
+    os.environ["ICM_BFLOAT16"] = config.getoption("--bfloat16")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -103,12 +120,8 @@ def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    # One thread for each trainer and server here: they share two cores with the browser.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (tmp_path / "server.txt").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
-        )
+        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
     address = f"http://localhost:{port}"
     try:
         for _ in range(300):

@@ -73,3 +73,44 @@ def test_paper_is_the_papers_setting() -> None:
         500,
         0.002,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", "1"),
+        ("seed", True),
+        ("seed", None),
+        ("mechanisms", "right"),
+        ("mechanisms", [1]),
+        ("device", "abacus"),
+        ("model", []),
+        ("model.experts", 3.5),
+        ("model.norm", ["none"]),
+        ("training.steps", {}),
+        ("training.learning_rate", "fast"),
+        ("training.losers_are_fake", 1),
+        ("recording", None),
+    ],
+)
+def test_a_value_of_another_type_is_told_by_the_name_of_its_field(name: str, value: object) -> None:
+    data = config.to_json(RunConfig())
+    section, _, field = name.rpartition(".")
+    (data[section] if section else data)[field] = value
+    with pytest.raises(ConfigError, match=name):
+        config.from_json(data)
+
+
+def test_a_field_that_is_missing_or_unknown_is_named() -> None:
+    data = config.to_json(RunConfig())
+    with pytest.raises(ConfigError, match=r"model\.wings is unknown in this version"):
+        config.from_json({**data, "model": {**data["model"], "wings": 2}})
+    del data["training"]["steps"]
+    with pytest.raises(ConfigError, match=r"training\.steps is missing in this version"):
+        config.from_json(data)
+
+
+def test_a_whole_number_is_taken_where_a_fraction_may_stand() -> None:
+    data = config.to_json(RunConfig())
+    data["training"]["learning_rate"] = 1
+    assert config.from_json(data).training.learning_rate == 1

@@ -1,11 +1,13 @@
 """An exported run is small, half precision, and carries a card of what was measured on it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from icm import export as shipping
+from icm.files import FileError
 from icm.store import Run, StoreError
 
 
@@ -39,3 +41,50 @@ def test_a_run_that_half_precision_would_spoil_is_not_exported(
     with pytest.raises(StoreError, match="half precision costs run a-run"):
         shipping.export(trained, tmp_path / "out", root, (6,), images=4, seeds_tried="")
     assert not (tmp_path / "out").exists()
+
+
+def export(run: Run, root: Path, folder: Path) -> None:
+    shipping.export(run, folder, root, (0, 6), images=4, seeds_tried="")
+
+
+@pytest.mark.parametrize(
+    "place", ["the store", "in the store", "above the store", "another store", "a folder in use"]
+)
+def test_an_export_deletes_nothing_that_is_no_earlier_export(
+    trained: Run, root: Path, tmp_path: Path, place: str
+) -> None:
+    store = trained.folder.parent
+    other = shutil.copytree(store, tmp_path / "others" / "runs")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("years of work")
+    folder, sentence = {
+        "the store": (store, "a store of runs"),
+        "in the store": (store / "another", "a store of runs"),
+        "above the store": (store.parent, "contains a store of runs"),
+        "another store": (other, "a store of runs"),
+        "a folder in use": (tmp_path / "notes", "not empty and no earlier export"),
+    }[place]
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match=sentence):
+        export(trained, root, folder)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(
+    trained: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(trained, root, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+    def full(*_: object) -> None:
+        raise FileError("the disk is full; free some space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_card", full)
+        with pytest.raises(FileError):
+            export(trained, root, tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
+    export(trained, root, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
+    assert Run(tmp_path / "out").card() is not None

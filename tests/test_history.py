@@ -70,7 +70,7 @@ def test_one_to_one_counts_mechanisms_with_an_expert_of_their_own() -> None:
 def path(tmp_path: Path) -> Path:
     """The file of a run whose rows were written one by one."""
     path = tmp_path / "history.f8"
-    writer = HistoryWriter(path, EXPERTS, MECHANISMS, step=0)
+    writer = HistoryWriter(path, EXPERTS, MECHANISMS, rows=[])
     for each in ROWS:
         writer.append(each)
     return path
@@ -89,7 +89,7 @@ def test_a_row_cut_off_by_a_crash_is_left_out(path: Path) -> None:
 def test_a_resume_drops_later_rows_and_leaves_a_page_that_still_has_them_mapped(path: Path) -> None:
     mapped = read_history(path, EXPERTS, MECHANISMS)
 
-    again = HistoryWriter(path, EXPERTS, MECHANISMS, step=10)
+    again = HistoryWriter(path, EXPERTS, MECHANISMS, rows=ROWS[:2])
     assert read_history(path, EXPERTS, MECHANISMS).last_step == 10
     again.append(ROWS[2])
     assert np.array_equal(read_history(path, EXPERTS, MECHANISMS).sums, mapped.sums)

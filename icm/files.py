@@ -1,0 +1,273 @@
+"""Files that survive what happens to files: written whole or not at all, read with a look at what they hold, locked.
+
+Every OSError becomes a `FileError`, one sentence with the path and the remedy. Arrays are numpy's; no torch here."""
+
+import errno
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import lock_descriptor
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from icm.errors import ActionableError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+POLL = 0.01  # seconds between two tries for a lock
+LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link in place of a file could lead out of the store
+
+REMEDIES = {
+    errno.ENOSPC: "free some space on that disk and try again",
+    errno.EDQUOT: "free some space on that disk and try again",
+    errno.EFBIG: "allow larger files there and try again",
+    errno.EROFS: "make it writable or choose another folder",
+    errno.EACCES: "make it accessible or choose another folder",
+    errno.EPERM: "make it accessible or choose another folder",
+    errno.ENOENT: "it was removed or moved away; put it back or start anew",
+    errno.ENOTDIR: "a file lies where a folder belongs; move it away",
+    errno.EISDIR: "a folder lies where a file belongs; move it away",
+    errno.EEXIST: "something else has that name; move it away",
+    errno.ELOOP: "a link lies where a file belongs; remove it",
+}
+
+
+class FileError(ActionableError):
+    """A file that cannot be read or written."""
+
+
+@contextmanager
+def on_disk(path: Path, done: str) -> Iterator[None]:
+    """Turns an OSError into a FileError: what could not be `done` (read, written, …) with which path, and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0, "look after that disk and try again")
+        raise FileError(f"{path} cannot be {done} ({error.strerror or error}); {remedy}") from error
+
+
+# Writing
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Nobody ever sees half of the file, not even after a power cut; what was there stays when it cannot be written.
+
+    The content is on disk under a temporary name before it takes its own. The folder must be there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    with on_disk(path, "written"):
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Removes the temporary files of writers that were killed. Only for whoever is the only writer in the folder."""
+    for left in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            left.unlink()
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Writes into the file as it lies on disk, for when there is no room for another. White space fills what is left."""
+    with on_disk(path, "written"):
+        file = os.open(path, os.O_WRONLY | NO_LINK)
+        try:
+            os.write(file, content.ljust(os.fstat(file).st_size))
+        finally:
+            os.close(file)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Adds to a file that is there; FileError when it is not: who else removed it would not expect it back."""
+    with on_disk(path, "written"):
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK)
+        try:
+            while content:
+                content = content[os.write(file, content) :]
+        finally:
+            os.close(file)
+
+
+def flush(path: Path) -> None:
+    """What was appended so far survives a power cut."""
+    with on_disk(path, "written"):
+        file = os.open(path, os.O_RDWR | NO_LINK)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A new name survives a power cut; Windows has no such call."""
+    if os.name == "posix":
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+# JSON
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file; FileError for anything else."""
+    with on_disk(path, "read"):
+        if path.stat().st_size > LARGEST_JSON:
+            raise FileError(f"{path} cannot be read: it has over {LARGEST_JSON:,} bytes; {_MEND}")
+        content = path.read_bytes()
+    try:
+        value = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} cannot be read ({error}); {_MEND}") from error
+    if not isinstance(value, dict):
+        raise FileError(f"{path} cannot be read: it holds no JSON object; {_MEND}")
+    return value
+
+
+_MEND = "put back a copy of it, or delete that folder"
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+# Arrays
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Named arrays as safetensors, with a digest of names, types, shapes and content."""
+    arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    write_whole(path, save(arrays, metadata={"digest": _digest(arrays)}))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The mirror image of `write_arrays`; FileError when the file is not what was written, to the last bit."""
+    with on_disk(path, "read"), path.open("rb"):
+        pass
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            kept = file.metadata() or {}
+    except Exception as error:  # the parser meets damaged files with nearly every type there is
+        raise FileError(f"{path} cannot be read ({error})") from error
+    whole = (
+        kept["digest"] == _digest(arrays) if "digest" in kept else kept.get("sha256") == _old_digest(arrays)
+    )
+    if not whole:
+        raise FileError(f"{path} is damaged: its digest does not fit")
+    return arrays
+
+
+def digest_of(path: Path) -> str:
+    """The digest that was written with the arrays, without reading them; it tells one file's content from another's."""
+    with on_disk(path, "read"), path.open("rb"):
+        pass
+    try:
+        with safe_open(path, framework="numpy") as file:
+            kept = file.metadata() or {}
+    except Exception as error:  # as above
+        raise FileError(f"{path} cannot be read ({error})") from error
+    return kept.get("digest") or kept.get("sha256") or "none"
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {arrays[name].shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _old_digest(arrays: dict[str, np.ndarray]) -> str:
+    """What files written before 25 November 2026 carry: it says nothing of types and shapes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+# Locks. The operating system lets go of them when the process ends, however it ends.
+
+Held = tuple[int, int]
+"""Which file is locked: device and inode."""
+
+
+@contextmanager
+def hold(path: Path, timeout: float) -> Iterator[Held]:
+    """Holds the lock for as long as the block lasts; TimeoutError when somebody else has it for `timeout` seconds.
+
+    The file is made where it is missing, its folder is not. A folder that is moved away meanwhile takes its lock along."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with on_disk(path, "locked"):
+            file = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+        try:
+            with on_disk(path, "locked"):
+                locked = lock_descriptor(file, blocking=False)
+            if locked and identity(path) == _identity(os.fstat(file)):
+                yield _identity(os.fstat(file))
+                return
+        finally:
+            os.close(file)
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"{path} is locked")
+        time.sleep(POLL)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock. Makes no file, needs no right to write, and does not get in another reader's way."""
+    try:
+        file = os.open(path, os.O_RDONLY | NO_LINK)
+    except OSError:
+        return False  # nobody can hold what is not there
+    try:
+        if fcntl is None:  # Windows has no shared lock of this kind: for an instant we are in the way
+            return not lock_descriptor(file, blocking=False)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
+def identity(path: Path) -> Held | None:
+    """Which file has this name now, None when there is none."""
+    try:
+        return _identity(path.stat(follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def _identity(status: os.stat_result) -> Held:
+    return status.st_dev, status.st_ino
