@@ -313,19 +313,18 @@ def weights(experts: ExpertBank, discriminator: Discriminator) -> dict[str, np.n
 
 
 def load_weights(experts: ExpertBank, discriminator: Discriminator, arrays: Mapping[str, np.ndarray]) -> None:
-    """Changes the networks: the mirror image of `weights`, for floats of any width; arrays of other names are left alone.
+    """Changes the networks: the mirror image of `weights`, whole or in half precision.
 
-    UnfitWeights, and nothing is changed, when the arrays do not belong to these networks."""
+    UnfitWeights, and nothing is changed, when the arrays are not all that these networks have, and nothing else."""
     places = named_weights(experts, discriminator)
-    own = {name: values for name, values in arrays.items() if name.startswith(("experts.", "discriminator."))}
-    if wrong := misfit(own, places, any_float=True):
+    if wrong := misfit(arrays, places, halves=True):
         raise UnfitWeights(f"the weights do not fit these networks: {wrong}; take another snapshot")
     for name, place in places.items():
-        place.copy_(torch.from_numpy(own[name]))
+        place.copy_(torch.from_numpy(arrays[name]))
 
 
 def misfit(
-    arrays: Mapping[str, np.ndarray], places: Mapping[str, Tensor], any_float: bool = False
+    arrays: Mapping[str, np.ndarray], places: Mapping[str, Tensor], halves: bool = False
 ) -> str | None:
     """What keeps these arrays from being copied into the tensors of the same names, the first reason; None if nothing does.
 
@@ -340,7 +339,7 @@ def misfit(
         floats = values.dtype.kind == "f"
         if values.shape != shape:
             return f"{name} has shape {values.shape} where {shape} belongs"
-        if values.dtype != dtype and not (any_float and floats):
+        if values.dtype != dtype and not (halves and values.dtype == np.float16):
             return f"{name} is of {values.dtype} where {dtype} belongs"
         if floats and not np.isfinite(values).all():
             return f"{name} has numbers that are not finite"

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-
 LARGEST = 2**53  # beyond it a number in a file is nothing that we wrote
 
 
