@@ -1,25 +1,57 @@
 """Starts the laboratory: `streamlit run app.py`. The pages are in pages/, what they show is computed in icm/."""
 
+import hashlib
 import os
+import re
+from base64 import b64encode
+from pathlib import Path
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Before numpy is imported: the other cores are the trainer's, and two threads on small matrices wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Opened at /train, Streamlit's front end asks for /train/_stcore/health before it tries /, and logs the two 404s as errors.
+# The folder of the address is where the app is, behind a proxy with a prefix too: no page here lies deeper.
+BASE = b'<head><script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
+
+
+def content_security_policy() -> str:
+    """What a page may load and run: the app's own files, and of the scripts written into the page those alone that are known.
+
+    Streamlit 1.67 bears nothing stricter, tried in Chromium: it loads the script of the drawing pad from a `blob:`, writes its
+    own styles and those of `st.html` into the page, has its symbols and the digits on cards as `data:`, and turns a photo
+    into a file by connecting to `data:`, which goes nowhere."""
+    page = (Path(st.__file__).parent / "static" / "index.html").read_bytes()
+    inline = re.findall(rb"<script>(.*?)</script>", page + BASE, re.DOTALL)
+    known = " ".join(f"'sha256-{b64encode(hashlib.sha256(script).digest()).decode()}'" for script in inline)
+    allowed = {
+        "default-src": "'none'",
+        "script-src": f"'self' blob: {known}",
+        "style-src": "'self' 'unsafe-inline'",
+        "font-src": "'self' data:",
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' blob:",
+        "connect-src": "'self' data:",
+        "manifest-src": "'self'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'self'",
+    }
+    return "; ".join(f"{kind} {sources}" for kind, sources in allowed.items())
+
+
 HEADERS = {
+    "content-security-policy": content_security_policy(),
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",
     "referrer-policy": "no-referrer",
     "permissions-policy": "geolocation=(), microphone=()",
 }
-
-# Opened at /train, Streamlit's front end asks for /train/_stcore/health before it tries /, and logs the two 404s as errors.
-# The folder of the address is where the app is, behind a proxy with a prefix too: no page here lies deeper.
-BASE = b'<head><script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 
 
 class ResponseHeaders:
@@ -62,4 +94,14 @@ class PageBase:
         await self.app(plain, receive, send_with_base)
 
 
-app = st.App("pages/main.py", middleware=[Middleware(ResponseHeaders), Middleware(PageBase)])
+# The websocket refuses a Host that is not in `server.allowedHosts`; plain requests follow the same list. An empty list allows all.
+HOSTS = st.get_option("server.allowedHosts") or ["*"]
+
+app = st.App(
+    "pages/main.py",
+    middleware=[
+        Middleware(ResponseHeaders),
+        Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
+        Middleware(PageBase),
+    ],
+)

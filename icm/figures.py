@@ -3,6 +3,7 @@
 One colour, dash and badge for each expert, the same on every page; never colour alone."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def _expert_lines(
     decimals: int,
     marked: int | None,
 ) -> Option:
-    """One line an expert; nan leaves a gap. `marked` is the step that the page is about, if not the newest."""
+    """One line an expert; what is not finite leaves a gap. `marked` is the step that the page is about, if not the newest."""
     names = [badge(expert) for expert in range(values.shape[1])]
     series = [
         {
@@ -170,9 +171,9 @@ def _dataset(
     values: Float[np.ndarray, "end line"],
     decimals: int,
 ) -> Option:
-    """One table for all lines of a chart, so that steps travel to the browser once; nan becomes null."""
+    """One table for all lines of a chart, so that steps travel to the browser once; what is not finite becomes null."""
     rows = [
-        [at, *(None if value != value else value for value in row)]
+        [at, *(value if isfinite(value) else None for value in row)]
         for at, row in zip(step.tolist(), np.round(values, decimals).tolist())
     ]
     return {"dimensions": ["step", *names], "source": rows}

@@ -8,9 +8,11 @@ import streamlit as st
 from jaxtyping import Float
 
 from icm import sketch
-from icm.store import Run, StoreError
+from icm.errors import ActionableError
+from icm.store import Run
 from pages.ui import runs
 from pages.ui.pad import pad, put
+from pages.ui.told import plain, telling, told
 
 Given = Literal["pad", "picture", "camera"]
 Stage = Literal["centred", "drawn"]
@@ -46,6 +48,8 @@ def what_is_given() -> Grey | None:
             on_click=put_a_digit,
             help="A real one, another each time. You can draw on it.",
         )
+        if (problem := st.session_state.pop("no digit", None)) is not None:
+            told(problem)
         drawn = pad(PAD)
         return None if drawn is None or sketch.is_blank(drawn) else np.asarray(drawn, dtype=float)
     if kind == "picture":
@@ -62,7 +66,7 @@ def what_is_given() -> Grey | None:
     try:
         picture = sketch.open_picture(file.getvalue())
     except sketch.PictureError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(plain(error), icon=":material/broken_image:")
         return None
     if sketch.is_blank(sketch.canonical(picture)):
         st.warning("There is no ink in this picture; use one with a digit.", icon=":material/hide_image:")
@@ -73,7 +77,10 @@ def what_is_given() -> Grey | None:
 def put_a_digit() -> None:
     from pages.ui import pictures
 
-    put(PAD, pictures.a_digit(int(np.random.default_rng().integers(1000))))
+    try:
+        put(PAD, pictures.a_digit(int(np.random.default_rng().integers(1000))))
+    except ActionableError as error:
+        st.session_state["no digit"] = error  # told where the pad is
 
 
 def choices() -> tuple[Stage, list[str]]:
@@ -141,16 +148,13 @@ def laboratory(run: Run, step: int) -> None:
     if given is None:
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
-    from pages.ui import claims
+    from pages.ui import claims, pictures
 
-    with right:
+    with right, telling():
         seen = sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
-        try:
-            roles = runs.roles_of(run)
-            found = claims.claim(run.folder, step, seen, specs, most=1 + st.session_state.get("again", 0))
-        except StoreError as error:
-            st.error(str(error), icon=":material/error:")
-            return
+        roles = runs.roles_of(run)
+        most = 1 + st.session_state.get("again", 0)
+        found = claims.claim(pictures.shown(run, step), seen, specs, most)
         st.html(claims.path(given, seen, specs, found, roles))
         st.caption(STAGE_SAID[stage])
         st.markdown("**Every expert's answer** · with the discriminator's score; the best score wins")
@@ -182,10 +186,6 @@ if run is None:
     if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
         st.switch_page("train.py")
 else:
-    try:
+    with telling():
         run.config()
-        newest = run.snapshot_steps()[-1]
-    except StoreError as error:
-        st.error(str(error), icon=":material/error:")
-    else:
-        st.fragment(laboratory)(run, newest)
+        st.fragment(laboratory)(run, run.snapshot_steps()[-1])

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
-from icm.store import StoreError
 from pages.ui import runs
+from pages.ui.told import plain, telling
 
 left, right = st.columns([3, 2], gap="large")
 with left:
@@ -38,8 +38,11 @@ with right, st.container(border=True):
             st.subheader(runs.title(seen), anchor=False)
             runs.state_badge(seen.state)
         runs.progress(seen)
-        count = runs.history(seen).one_to_one_count()
-        st.markdown(f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own.")
+        with telling():
+            count = runs.history(seen).one_to_one_count()
+            st.markdown(
+                f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own."
+            )
         with st.container(horizontal=True):
             label = "Watch it learn" if seen.live else "Look at this run"
             if st.button(label, type="primary", icon=":material/monitoring:"):
@@ -53,25 +56,21 @@ from pages.ui import pictures  # noqa: E402
 steps = seen.run.snapshot_steps() if seen else []
 if seen and steps:
     st.subheader("What went in, what came out", anchor=False)
-    st.caption(
-        f"One {pictures.kind_of_digit(seen.config)} for each mechanism, after {steps[-1]:,} steps of run “{seen.run.label}”. The winner's number is in the "
-        "corner. No expert ever saw the original."
-    )
-    try:
-        with st.spinner("Asking the experts…"):
-            html = pictures.cards(seen.run.folder, steps[-1])
-    except StoreError as error:
-        html = ""
-        st.error(str(error), icon=":material/error:")
+    with telling(), st.spinner("Asking the experts…"):
+        shown = pictures.shown(seen.run, steps[-1])
+        html = pictures.cards(shown)
+        st.caption(
+            f"One {shown.kind_of_digit} for each mechanism, after {steps[-1]:,} steps of run “{plain(seen.run.label)}”. "
+            "The winner's number is in the corner. No expert ever saw the original."
+        )
+        st.html(html)
 else:
     st.subheader("The ten mechanisms", anchor=False)
     st.caption(
         "What they do to a digit. The experts see changed digits and unrelated clean ones, never a pair."
     )
-    with st.spinner("Reading the digits…"):
-        html = pictures.mechanism_cards(PAPER_MECHANISMS)
-if html:
-    st.html(html)
+    with telling(), st.spinner("Reading the digits…"):
+        st.html(pictures.mechanism_cards(PAPER_MECHANISMS))
 
 st.subheader("One round", anchor=False)
 for column, (name, text) in zip(

@@ -3,6 +3,7 @@
 What moves is one fragment. It shows the run as it is now, as it was when somebody paused, or as it was at the snapshot
 that the slider points to; the link carries the choice."""
 
+from contextlib import suppress
 from math import log2
 
 import numpy as np
@@ -10,10 +11,12 @@ import streamlit as st
 from jaxtyping import Num
 
 from icm import figures
+from icm.errors import ActionableError
 from icm.history import History, Stretch
 from icm.ownership import owners, win_entropy, win_share
-from icm.store import Run, StoreError
+from icm.store import Run, RunState
 from pages.ui import runs
+from pages.ui.told import plain, telling
 
 REST = 5.0  # seconds, while somebody may resume it elsewhere
 PLAY = 0.8  # seconds a snapshot
@@ -38,13 +41,15 @@ def pace_of(seen: runs.Glance | None) -> float | None:
 
 def moving(run: Run, pace: float | None, was_live: bool) -> None:
     """Everything that moves."""
-    try:
-        seen = runs.glance(run)
-        history = runs.history(seen)
-        with_what = runs.computed_with(run)
-    except StoreError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+    with telling():
+        look(run, pace, was_live)
+
+
+def look(run: Run, pace: float | None, was_live: bool) -> None:
+    """One look at the run."""
+    seen = runs.glance(run)
+    history = runs.history(seen)
+    with_what = runs.computed_with(run)
     if was_live != seen.live:
         st.session_state["ended"] = run.id if was_live else None
         st.rerun()  # the whole page, to look again at the pace of the new state
@@ -59,6 +64,11 @@ def moving(run: Run, pace: float | None, was_live: bool) -> None:
     then = history if marked is None else history.until(marked)
     mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
     numbers(seen, then, mechanisms)
+    if missing := then.missing_images(seen.config.training.batch):
+        st.caption(
+            f":material/info: The rows of {missing:,} images were lost, in a crash or a power cut. The networks learned "
+            "from these images; the counts and lines leave them out."
+        )
 
     if history.rows:
         shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
@@ -101,11 +111,13 @@ def toggle_play() -> None:
 def moment(steps: list[int], pace: float | None) -> int | None:
     """The snapshot that the slider points to, None for the newest state of the run; while playing, the next one."""
     if len(steps) < 2:
-        return None
-    options = [*map(str, steps), NEWEST]
+        st.session_state["playing"] = False  # the run before this one may have been played
     playing = st.session_state.get("playing", False)
     if playing != (pace == PLAY):
         st.rerun()  # the whole page, to move at the other pace
+    if len(steps) < 2:
+        return None
+    options = [*map(str, steps), NEWEST]
     if playing:
         now = st.session_state.get("step", NEWEST)
         following = 0 if now == NEWEST or now not in options else options.index(now) + 1
@@ -147,11 +159,9 @@ def race(
     lines = history.stretches(figures.drawn_points(history), smoothing)
     charts(lines, then, mechanisms, marked)
     if shown:
-        try:
+        with telling():
             everyones_answers(run, shown[-1])
             one_mechanism(run, shown[-1], history, smoothing, mechanisms, marked)
-        except StoreError as error:
-            st.error(str(error), icon=":material/error:")
     with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-params") as numbers:
         if numbers.open:  # the tables are made only while somebody looks at them
             ownership_tables(then, mechanisms)
@@ -164,7 +174,7 @@ def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
     recent = then.recent()
     values = {
         "One-to-one": f"{then.one_to_one_count()} of {len(mechanisms)}",
-        "Restored": f"{recent.psnr[0]:.1f} dB" if then.rows else "–",
+        "Restored": runs.decibels(recent.psnr[0]) if then.rows else "–",
         "Entropy of wins": f"{win_entropy(recent.wins[0]):.2f} of {log2(then.experts):.2f}"
         if then.rows
         else "–",
@@ -203,7 +213,7 @@ def charts(lines: Stretch, then: History, mechanisms: list[str], marked: int | N
             "Bars: images won by each expert",
         ),
         (
-            "**Restored** · PSNR to the true originals",
+            "**Restored** · PSNR to the true originals, while learning",
             figures.quality(lines, marked),
             "Line: PSNR over steps",
         ),
@@ -240,7 +250,7 @@ def one_mechanism(
     index = mechanisms.index(mechanism)
     with st.container(border=True):
         st.markdown(
-            f"**Scores on {mechanism}** · what the discriminator gives each expert's answers, on average"
+            f"**Scores on {plain(mechanism)}** · what the discriminator gives each expert's answers, on average"
         )
         st.echarts_chart(
             figures.scores(lines, index, marked),
@@ -256,9 +266,9 @@ def one_mechanism(
     # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
     from pages.ui import pictures
 
-    st.markdown(f"**{expert} on {mechanism}** after step {step:,} · its score, and who won")
+    st.markdown(f"**{expert} on {plain(mechanism)}** after step {step:,} · its score, and who won")
     pictures.show(
-        pictures.detail(run.folder, step, badges.index(expert), index),
+        pictures.detail(pictures.shown(run, step), badges.index(expert), index),
         f"Eight digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
         "one-expert",
         least=560,
@@ -272,7 +282,7 @@ def score_panels(history: History, smoothing: int, mechanisms: list[str], marked
         for index, column in enumerate(st.columns(PANELS_IN_A_ROW, gap="small"), first):
             if index < len(mechanisms):
                 with column:
-                    st.caption(mechanisms[index])
+                    st.caption(plain(mechanisms[index]))
                     st.echarts_chart(
                         figures.score_panel(lines, index, marked),
                         height=PANEL_HEIGHT,
@@ -285,12 +295,13 @@ def everyones_answers(run: Run, step: int) -> None:
     from pages.ui import pictures
 
     st.subheader("Everyone's answers", anchor=False)
+    shown = pictures.shown(run, step)
     st.caption(
-        f"One {pictures.kind_of_digit(run.config())} for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
+        f"One {shown.kind_of_digit} for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
         "the originals on the right."
     )
     pictures.show(
-        pictures.answers(run.folder, step),
+        pictures.answers(shown),
         f"Answers of every expert to one digit of each mechanism, after step {step}",
         "answers",
         least=640,
@@ -344,12 +355,10 @@ def lines_table(lines: Stretch) -> None:
 def answers_table(run: Run, step: int, mechanisms: list[str]) -> None:
     from pages.ui import pictures
 
-    try:
-        scores = pictures.scores(run.folder, step)
-    except StoreError:
-        return  # said above, where the pictures would be
-    st.dataframe({"mechanism": mechanisms, **by_expert(scores.round(2))}, hide_index=True)
-    st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
+    with suppress(ActionableError):  # told above, where the pictures would be
+        scores = pictures.scores(pictures.shown(run, step))
+        st.dataframe({"mechanism": mechanisms, **by_expert(scores.round(2))}, hide_index=True)
+        st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
 
 
 def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str, np.ndarray]:
@@ -357,6 +366,7 @@ def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str,
     return {f"{figures.badge(expert)}{what}": column for expert, column in enumerate(table.T)}
 
 
+runs.steady()
 heading, picker = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Monitor", anchor=False)
 with picker:
@@ -366,17 +376,17 @@ if run is None:
     if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
         st.switch_page("train.py")
 else:
-    try:
+    seen: runs.Glance | None = None
+    state: RunState | None = None  # of a run that cannot be read: told below, once
+    with suppress(ActionableError):
         seen = runs.glance(run)
         state = seen.state
-    except StoreError:
-        seen, state = None, "finished"  # unreadable: said below, once
-    if st.session_state.pop("ended", None) == run.id:
+    if st.session_state.pop("ended", None) == run.id and state is not None and state not in runs.LIVE:
         st.toast(
-            f"{run.id} has {'finished' if state == 'finished' else 'ended: ' + state}.",
+            plain(f"{run.id} has {'finished' if state == 'finished' else f'ended: {state}'}."),
             icon=":material/flag:",
         )
     if state not in runs.LIVE:
-        st.set_page_config(page_title=f"{state} · {run.id}")
+        st.set_page_config(page_title=f"{state or 'unreadable'} · {run.id}")
     pace = pace_of(seen)
     st.fragment(moving, run_every=pace)(run, pace, was_live=state in runs.LIVE)

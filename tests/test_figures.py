@@ -57,6 +57,14 @@ def test_scores_leave_a_gap_where_a_mechanism_had_no_image() -> None:
     assert points(lines) == [[5, 2.0, -1.0], [10, None, None], [15, 2.0, -1.0]]
 
 
+def test_a_value_that_is_no_number_leaves_a_gap_and_the_axis_ends_at_a_number() -> None:
+    values = {"a": np.array([1.0, np.nan, 3.0]), "b": np.array([np.inf, 2.0, -np.inf])}
+    chart = figures.named_lines("PSNR, dB", np.array([5, 10, 15]), values)
+    assert points(chart) == [[5, 1.0, None], [10, None, 2.0], [15, 3.0, None]]
+    (same,) = figures.on_the_same_axes([chart])
+    assert same["yAxis"]["max"] == 3.0
+
+
 def test_the_step_that_the_page_is_about_is_marked() -> None:
     assert "markLine" not in race(history(4))["series"][0]
     assert race(history(4), marked=10)["series"][0]["markLine"]["data"] == [{"xAxis": 10}]

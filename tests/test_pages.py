@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 from icm import run as running
 from icm.config import SECTIONS, field_sentences
-from icm.store import Phase, Run, RunStore, Status
+from icm.store import Phase, Run, RunStore, Status, StoreError
 from pages.ui import runs
+from pages.ui.told import WORD_JOINER
 
 PROJECT = Path(__file__).parents[1]
 PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
@@ -24,23 +27,32 @@ PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
 
 def show(page: str, **link: str) -> AppTest:
     """The page as a link with these parameters opens it."""
-    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
-    app.query_params.update(link)
+    return unopened(page, **link).run()
+
+
+def unopened(page: str, **link: str) -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60)
     if page != "home.py":
-        app.switch_page(page).run()
+        app.switch_page(page)
+    app.query_params.update(link)
     return app
 
 
 def put_beside(run: Run) -> None:
     """A sound copy, for the page that wants two runs; older, so that the other pages are about `run`."""
-    copy = shutil.copytree(run.folder, run.folder.with_name("copy"))
-    os.utime(copy / "config.json", (1, 1))
+    copy = Run(shutil.copytree(run.folder, run.folder.with_name("copy")))
+    copy.write_environment({**copy.environment(), "created": 1.0})
 
 
 def words(app: AppTest) -> str:
-    """All that is written on the page."""
+    """All that is written on the page, as a person reads it."""
     kinds = (app.markdown, app.caption, app.title, app.subheader, app.error, app.info, app.warning, app.code)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    return unescaped("\n".join(str(element.value) for kind in kinds for element in kind))
+
+
+def unescaped(text: str) -> str:
+    """What `plain` was made of."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text).replace(WORD_JOINER, "")
 
 
 def as_new(run: Run) -> None:
@@ -48,8 +60,14 @@ def as_new(run: Run) -> None:
     run.write_status("preparing", 0, 6)
 
 
+def as_made(run: Run) -> None:
+    as_new(run)
+    run.write_status("created", 0, 6, "created")
+
+
 STATES: dict[str, tuple[bool, Callable[[Run], None]]] = {
     # word on the page: is the lock held, what else makes it so
+    "starting": (False, as_made),
     "preparing": (True, as_new),
     "running": (True, lambda run: run.write_status("competing", 3, 6, steps_per_second=2.0)),
     "stopped": (False, lambda run: run.write_status("stopped", 3, 6)),
@@ -119,10 +137,11 @@ def test_closed_tables_and_panels_cost_nothing(trained: Run) -> None:
 
 
 def test_monitor_tells_what_the_run_is_computed_with(trained: Run) -> None:
-    number = trained.environment()["threads"]
-    threads = "1 thread" if number == 1 else f"{number} threads"
+    dtype = {"on": "bfloat16", "off": "float32"}[os.environ["ICM_BFLOAT16"]]  # which the suite forces
+    assert trained.environment()["threads"] == 1
+    assert trained.environment()["engine"]["dtype"] == dtype
     text = words(show("monitor.py"))
-    assert f"cpu, {threads}, one expert after the other, float32, the same bits each time" in text
+    assert f"Computed on cpu, 1 thread, one expert after the other, {dtype}, the same bits each time" in text
 
 
 def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
@@ -309,10 +328,9 @@ def with_a_drawing(page: str, **link: str) -> AppTest:
     """The page with an upright stroke on the pad, as the browser would send it."""
     sheet = np.zeros((160, 160), np.uint8)
     sheet[30:130, 72:86] = 255
-    app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=60).run()
-    app.query_params.update(link)
+    app = unopened(page, **link)
     app.session_state["pad"] = {"pixels": base64.b64encode(sheet.tobytes()).decode()}
-    return app.switch_page(page).run()
+    return app.run()
 
 
 def html_on(app: AppTest) -> str:
@@ -339,3 +357,143 @@ def test_compare_says_both_answers_in_words(trained: Run) -> None:
     assert "The experts" in text
     assert "The referee" in text
     assert "Unseen alphabets, drawn with fonts" in text
+
+
+def test_a_new_run_takes_the_digits_and_the_device_of_the_one_it_is_like(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("icm.launch.devices", lambda: {"cpu": "cpu · 2 cores", "cuda": "cuda · a card"})
+    monkeypatch.setattr("icm.data.has_mnist", lambda root: True)
+    change_config(trained, device="cpu")
+    app = show("train.py", like="a-run")
+    assert not app.exception
+    assert (box(app, "Digits").value, box(app, "Device").value) == ("Built-in digits, 5,000", "cpu")
+    assert "--source builtin --device cpu" in command_on(app)
+    assert box(show("train.py", preset="quick"), "Device").value == "cuda"  # a preset says auto
+
+
+def test_what_the_other_run_had_and_is_not_here_is_told(trained: Run) -> None:
+    change_config(trained, source="mnist", device="mps")
+    text = words(show("train.py", like="a-run"))
+    assert "Run a-run learned from MNIST, which is not here" in text
+    assert "Run a-run was trained on mps, which is not here; a new run would be trained on cpu" in text
+
+
+def change_config(run: Run, **changed: object) -> None:
+    path = run.folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+@pytest.mark.parametrize("label", ["the same", "setting"])
+def test_two_runs_of_one_name_are_told_apart_side_by_side(trained: Run, label: str) -> None:
+    put_beside(trained)
+    copy = Run(trained.folder.with_name("copy"))
+    change_config(copy, seed=5)
+    for run in (trained, copy):
+        run.rename(label)
+    app = show("versus.py")
+    assert not app.exception
+    (table,) = (each.value for each in app.dataframe)
+    assert table.to_numpy().tolist() == [["seed", "0", "5"]]
+    assert [f"{label} · {run}" for run in ("a-run", "copy")] == list(table.columns)[1:]
+    assert len(set(box(app, "Left").options)) == 2
+
+
+def test_where_nobody_owns_a_mechanism_compare_says_so(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("icm.ownership.MAJORITY", 1.0)  # nobody wins more than all
+    app = show("compare.py", run="a-run")
+    assert not app.exception
+    assert "No expert owns a mechanism yet" in words(app)
+    assert "nan" not in words(app)
+    assert not any("nan" in str(metric.value) for metric in app.metric)
+
+
+def test_play_ends_with_a_run_that_has_no_other_snapshot(trained: Run) -> None:
+    (trained.folder / "snapshots/step_000000.safetensors").unlink()
+    app = unopened("monitor.py", run="a-run")
+    app.session_state["playing"] = True  # of the run that was shown before
+    app.run()
+    assert not app.exception
+    assert app.session_state["playing"] is False
+    assert "Finished: 6 steps" in "".join(str(each.proto) for each in app.get("progress"))
+
+
+@dataclass
+class TimingThatFailed:
+    running: bool = False
+    failed: bool = True
+
+    def last_words(self) -> str:
+        return "no room on the disk"
+
+
+def test_a_timing_that_failed_is_told_and_can_be_tried_again(
+    store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[RunStore] = []
+    monkeypatch.setattr(
+        "icm.launch.start_timing", lambda store, root: begun.append(store) or TimingThatFailed()
+    )
+    (store.root / ".durations.json").unlink()
+    app = show("train.py")
+    assert not app.exception
+    assert "could not be timed on this machine" in words(app)
+    assert "no room on the disk" in words(app)
+    assert "being timed" not in words(app)
+    assert len(begun) == 1
+    press(app, "Time them again")
+    assert len(begun) == 2
+
+
+REFUSED = "disk full: make room and try again"
+
+
+def refuse(*arguments: object, **named: object) -> None:
+    raise StoreError(REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("what", "label", "state"),
+    [
+        ("icm.store.Run.rename", "Save", "finished"),
+        ("icm.store.Run.extend", "Resume to there", "finished"),
+        ("icm.store.Run.delete", "Delete it", "finished"),
+        ("icm.store.Run.request_stop", "Stop", "running"),
+        ("icm.launch.start", "Resume", "stopped"),
+        ("icm.launch.start", "Start training", "finished"),
+        ("icm.store.RunStore.create", "Start training", "finished"),
+    ],
+)
+def test_an_action_that_is_refused_is_told_and_nothing_typed_is_lost(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, what: str, label: str, state: str
+) -> None:
+    held, make = STATES[state]
+    make(trained)
+    monkeypatch.setattr(what, refuse)
+    with trained.locked() if held else contextlib.nullcontext():
+        app = show("train.py", run="a-run")
+        typed = next(each for each in app.text_input if each.label == "Label")
+        typed.set_value("typed").run()
+        box(app, "Seed").set_value(7).run()
+        press(app, label)
+        if label != "Start training":
+            app.run()  # the page ticks: what was told stays
+        assert not app.exception
+        assert REFUSED in words(app)
+        assert box(app, "Seed").value == 7
+        assert next(each for each in app.text_input if each.label == "Label").value == "typed"
+
+
+def test_monitor_says_how_many_images_have_lost_their_rows(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "were lost" not in words(show("monitor.py"))
+    change_config(trained, training={**vars(trained.config().training), "batch": 10})  # rows tell of eight
+    assert "rows of 12 images were lost" in words(show("monitor.py"))  # six steps, two each
+
+
+def test_what_is_counted_while_learning_is_said_to_be(trained: Run) -> None:
+    helps = {metric.label: metric.help for metric in show("monitor.py").metric}
+    for name in ("One-to-one", "Restored"):
+        assert "Counted while the networks learn" in helps[name]
+        assert "evaluation mode" in helps[name]

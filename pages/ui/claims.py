@@ -4,7 +4,6 @@ request, so that an answer is on the page as soon as it is known."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -44,15 +43,13 @@ class Claim:
         return int(self.last.contest.winner[0])
 
 
-def claim(
-    folder: Path, step: int, seen: Float[np.ndarray, "32 32"], specs: Sequence[str], most: int
-) -> Claim:
+def claim(shown: pictures.Shown, seen: Float[np.ndarray, "32 32"], specs: Sequence[str], most: int) -> Claim:
     """The drawing through the mechanisms, one after the other, and at most `most` rounds."""
     image = torch.from_numpy(seen).float()[None, None]
     changed = image
     for mechanism in parse(specs):
         changed = apply_one(changed, mechanism, generator_for(EVALUATION_SEED, "evaluation"))
-    return Claim(image, changed, pictures.rounds(folder, step, changed, most), bool(specs))
+    return Claim(image, changed, pictures.rounds(shown, changed, most), bool(specs))
 
 
 def path(given: Picture, seen: Picture, specs: Sequence[str], found: Claim, roles: Sequence[str]) -> str:
@@ -72,7 +69,7 @@ def path(given: Picture, seen: Picture, specs: Sequence[str], found: Claim, role
     )
     stops.append(
         _stop(
-            f"{badge(winner)}, undoes {escape(roles[winner])}",
+            f"{badge(winner)}, undoes {roles[winner]}",
             _array(found.restored),
             f"{_read(found.restored)}<br>{quality}",
             frame=colour(winner),
@@ -88,7 +85,7 @@ def everyone(found: Claim, roles: Sequence[str]) -> str:
     contest = found.last.contest
     stops = [
         _stop(
-            f"{badge(expert)}&ensp;{float(contest.logits[expert, 0]):+.1f}",
+            f"{badge(expert)}\N{EN SPACE}{float(contest.logits[expert, 0]):+.1f}",
             contest.answers[expert, 0, 0].numpy(),
             escape(role),
             frame=colour(expert) if expert == found.winner else None,
@@ -106,7 +103,7 @@ def steps(found: Claim, roles: Sequence[str]) -> str:
         score = f"score {float(each.contest.logits.max()):+.1f}"
         stops.append(
             _stop(
-                f"{number}: {badge(winner)} {escape(roles[winner])}",
+                f"{number}: {badge(winner)} {roles[winner]}",
                 _array(each.contest.restored),
                 score if each.better else f"{score}, no better: not taken",
                 frame=colour(winner) if each.better else None,
@@ -138,6 +135,8 @@ def _array(image: Images) -> Picture:
 
 
 def _stop(title: str, image: Picture, words: str, frame: str | None = None) -> str:
+    """HTML from a title, which is text, and words, which are HTML."""
+    title = escape(title)
     style = f" style='outline:4px solid {frame};outline-offset:1px'" if frame else ""
     return (
         f"<figure><figcaption>{title}</figcaption>"

@@ -1,10 +1,13 @@
-"""Pictures that need the networks or the digits: computed once per snapshot, then served from a cache.
+"""Pictures that need the networks or the digits: computed once for what they show, then served from a cache.
 
-A table of a hundred images is one picture, which the browser fetches once however often the page looks; the few images
-on a card are inlined."""
+All are inlined. A picture with an address of its own is gone when a busy browser asks for it after the next tick, and
+Streamlit sends what has not changed once, however often the page looks. Caches serve the whole server for as long as it runs, so whatever a picture depends on is found out
+before the cache is asked, and is part of its key."""
 
 import base64
 import io
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from PIL import Image
 
 from icm.classifier import Reader, load_reader
 from icm.config import RunConfig
-from icm.data import data_root, load_digits, resolve_source, source_at_hand
+from icm.data import Digits, Source, data_root, load_digits, resolve_source, source_at_hand
 from icm.evaluation import (
     Examples,
     Round,
@@ -35,22 +38,58 @@ DETAIL_DIGITS = 8
 torch.set_num_threads(1)  # the other cores are the trainer's
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A snapshot, and the digits that its experts are shown on: all that the pictures of a run depend on."""
+
+    folder: Path
+    step: int
+    digest: str  # of the snapshot: another run may take this one's name, and its folder
+    config: RunConfig
+    source: Source  # the run's own digits, or the built-in ones while MNIST is not here
+    root: Path
+
+    @property
+    def held_out(self) -> bool:
+        """Whether no expert learned from these digits: the built-in ones are some of MNIST's training digits."""
+        return self.source == self.config.source
+
+    @property
+    def kind_of_digit(self) -> str:
+        """What the digits in the pictures are, in words that claim no more than is so."""
+        if self.held_out:
+            return "held-out digit"
+        return "built-in digit (MNIST is not here, and the experts may have seen it)"
+
+
+def shown(run: Run, step: int) -> Shown:
+    """What a page shows now of a run; looked up each time, for MNIST may have arrived and the run may be another."""
+    config, root = run.config(), data_root()
+    return Shown(
+        run.folder, step, run.snapshot_digest(step), config, source_at_hand(config.source, root), root
+    )
+
+
 @st.cache_resource(max_entries=2, show_spinner=False)
-def digits(source: str, root: Path):
-    return load_digits(source_at_hand(source, root), root)
+def digits(source: Source, root: Path) -> Digits:
+    return load_digits(source, root)
+
+
+def _any_digits() -> Digits:
+    """The best digits that are here, for pictures that are about no run."""
+    root = data_root()
+    return digits(resolve_source("auto", root), root)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _networks(folder: Path, step: int):
-    run = Run(folder)
-    return networks(run.config(), run.snapshot(step))
+def _networks(shown: Shown):
+    return networks(shown.config, Run(shown.folder).snapshot(shown.step))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _examples(folder: Path, step: int) -> Examples:
-    config = Run(folder).config()
-    held_out = digits(config.source, data_root()).test
-    return examples(*_networks(folder, step), held_out, parse(config.mechanisms))
+def _examples(shown: Shown) -> Examples:
+    held_out = digits(shown.source, shown.root).test
+    return examples(*_networks(shown), held_out, parse(shown.config.mechanisms))
 
 
 @st.cache_resource(show_spinner=False)
@@ -58,28 +97,21 @@ def reader() -> Reader:
     return load_reader()
 
 
-def kind_of_digit(config: RunConfig) -> str:
-    """What the digits in the pictures are, in words that claim no more than is so."""
-    if source_at_hand(config.source, data_root()) == config.source:
-        return "held-out digit"
-    return "built-in digit (MNIST is not here, and the experts may have seen it)"
-
-
 def a_digit(number: int) -> np.ndarray:
     """A real digit, of MNIST's test set where that is here, 32 x 32 in [0, 1]."""
-    held_out = digits(resolve_source("auto", data_root()), data_root()).test
+    held_out = _any_digits().test
     return held_out[number % len(held_out), 0].numpy() / 255
 
 
-def rounds(folder: Path, step: int, image: Images, most: int) -> list[Round]:
+def rounds(shown: Shown, image: Images, most: int) -> list[Round]:
     """The experts of a snapshot on one image, and on the winner's answer, and so on."""
-    return chain(*_networks(folder, step), image, most)
+    return chain(*_networks(shown), image, most)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def cards(folder: Path, step: int) -> str:
+def cards(shown: Shown) -> str:
     """HTML: a card a mechanism, what came in, what the winner made of it, and the true original."""
-    shown = _examples(folder, step)
+    found = _examples(shown)
     return _grid(
         [
             _card(
@@ -93,23 +125,20 @@ def cards(folder: Path, step: int) -> str:
                 winner=int(winner),
             )
             for mechanism, changed, restored, truth, winner in zip(
-                parse(Run(folder).config().mechanisms),
-                shown.transformed,
-                shown.contest.restored,
-                shown.original,
-                shown.contest.winner,
+                parse(shown.config.mechanisms),
+                found.transformed,
+                found.contest.restored,
+                found.original,
+                found.contest.winner,
             )
         ]
     )
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
 def mechanism_cards(specs: tuple[str, ...]) -> str:
     """HTML: a card a mechanism, a digit before and after."""
     mechanisms = parse(specs)
-    original, changed = changed_digits(
-        digits(resolve_source("auto", data_root()), data_root()).test, mechanisms
-    )
+    original, changed = changed_digits(_any_digits().test, mechanisms)
     return _grid(
         [
             _card(
@@ -122,51 +151,47 @@ def mechanism_cards(specs: tuple[str, ...]) -> str:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
 def before_and_after(spec: str) -> str:
     """HTML: a digit, and what the mechanism makes of it."""
     (mechanism,) = parse([spec])
-    original, changed = changed_digits(
-        digits(resolve_source("auto", data_root()), data_root()).test, [mechanism]
-    )
+    original, changed = changed_digits(_any_digits().test, [mechanism])
     pictures = _picture(original[0, 0].numpy(), "a digit") + _picture(changed[0, 0].numpy(), spec)
     return f"<style>{STYLE}</style><div class='icm-pair'>{pictures}</div>"
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def answers(folder: Path, step: int) -> bytes:
+def answers(shown: Shown) -> bytes:
     """PNG: a row a mechanism; what came in, every expert's answer with the winner's framed, the true original."""
-    shown = _examples(folder, step)
-    experts = [badge(expert) for expert in range(len(shown.contest.answers))]
-    columns = torch.cat([shown.transformed[None], shown.contest.answers, shown.original[None]])
+    found = _examples(shown)
+    experts = [badge(expert) for expert in range(len(found.contest.answers))]
+    columns = torch.cat([found.transformed[None], found.contest.answers, found.original[None]])
     return _png(
         picture_table(
             columns[:, :, 0].transpose(0, 1).numpy(),
-            [mechanism.name.replace("_", "-") for mechanism in parse(Run(folder).config().mechanisms)],
+            [mechanism.name.replace("_", "-") for mechanism in parse(shown.config.mechanisms)],
             ["input", *experts, "original"],
-            {(row, 1 + winner): colour(winner) for row, winner in enumerate(shown.contest.winner.tolist())},
+            {(row, 1 + winner): colour(winner) for row, winner in enumerate(found.contest.winner.tolist())},
         )
     )
 
 
-def scores(folder: Path, step: int) -> np.ndarray:
+def scores(shown: Shown) -> np.ndarray:
     """The discriminator's scores of those answers; a row a mechanism, a column an expert."""
-    return _examples(folder, step).contest.logits.T.numpy()
+    return _examples(shown).contest.logits.T.numpy()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def detail(folder: Path, step: int, expert: int, mechanism: int) -> bytes:
+def detail(shown: Shown, expert: int, mechanism: int) -> bytes:
     """PNG: some digits of one mechanism, a column each: as it came in, the expert's answer, the original; its score."""
-    config = Run(folder).config()
-    shown = examples_of_one(
-        *_networks(folder, step),
-        digits(config.source, data_root()).test,
-        parse(config.mechanisms)[mechanism],
+    found = examples_of_one(
+        *_networks(shown),
+        digits(shown.source, shown.root).test,
+        parse(shown.config.mechanisms)[mechanism],
         DETAIL_DIGITS,
     )
-    rows = torch.stack([shown.transformed, shown.contest.answers[expert], shown.original])
-    winners = shown.contest.winner.tolist()
-    scores = shown.contest.logits[expert].tolist()
+    rows = torch.stack([found.transformed, found.contest.answers[expert], found.original])
+    winners = found.contest.winner.tolist()
+    scores = found.contest.logits[expert].tolist()
     return _png(
         picture_table(
             rows[:, :, 0].numpy(),
@@ -186,30 +211,25 @@ def unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def measured(folder: Path, step: int, name: str, look: Look, count: int) -> Transfer:
-    """The experts of a snapshot on the run's own digits and on another set."""
-    config = Run(folder).config()
-    digits = unseen(source_at_hand(config.source, data_root()), data_root(), look, count)
-    return transfer(
-        *_networks(folder, step), parse(config.mechanisms), digits, unseen(name, data_root(), look, count)
-    )
+def measured(shown: Shown, name: str, look: Look, count: int) -> Transfer:
+    """The experts of a snapshot on the digits and on another set."""
+    digits = unseen(shown.source, shown.root, look, count)
+    other = unseen(name, shown.root, look, count)
+    return transfer(*_networks(shown), parse(shown.config.mechanisms), digits, other)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def everyone_on(
-    folder: Path, step: int, name: str, look: Look, mechanism: int, owner: int | None, count: int
-) -> bytes:
+def everyone_on(shown: Shown, name: str, look: Look, mechanism: int, owner: int | None, count: int) -> bytes:
     """PNG: a row an image of the set; changed by the mechanism, every expert's answer, original. The owner's column framed."""
-    config = Run(folder).config()
-    shown = examples_of_one(
-        *_networks(folder, step),
-        unseen(name, data_root(), look, count).pixels,
-        parse(config.mechanisms)[mechanism],
+    found = examples_of_one(
+        *_networks(shown),
+        unseen(name, shown.root, look, count).pixels,
+        parse(shown.config.mechanisms)[mechanism],
         count,
     )
-    experts = [badge(expert) for expert in range(len(shown.contest.answers))]
-    columns = torch.cat([shown.transformed[None], shown.contest.answers, shown.original[None]])
-    winners = shown.contest.winner.tolist()
+    experts = [badge(expert) for expert in range(len(found.contest.answers))]
+    columns = torch.cat([found.transformed[None], found.contest.answers, found.original[None]])
+    winners = found.contest.winner.tolist()
     frames = {} if owner is None else {(row, 1 + owner): colour(owner) for row in range(count)}
     return _png(
         picture_table(
@@ -225,10 +245,10 @@ def show(png: bytes, alt: str, name: str, least: int) -> None:
     """The picture, never narrower than `least` pixels: a phone scrolls it sideways; and a button that saves it."""
     with st.container(key=name, gap="small"):
         st.html(f"<style>.st-key-{name}{{overflow-x:auto}}.st-key-{name} img{{min-width:{least}px}}</style>")
-        st.image(png, alt=alt)
+        st.image(inlined(png), alt=alt)
     st.download_button(
         "Save as PNG",
-        png,
+        lambda: png,
         file_name=f"{name}.png",
         mime="image/png",
         icon=":material/download:",
@@ -244,10 +264,10 @@ def _card(symbol: str, name: str, images: list[tuple[str, np.ndarray]], winner: 
         else f'<span class="icm-chip" style="border-color:{colour(winner)}">{badge(winner)}</span>'
     )
     pictures = "".join(
-        f'<figure><img src="{data_url(image)}" alt="{word}"><figcaption>{word}</figcaption></figure>'
+        f'<figure><img src="{data_url(image)}" alt="{escape(word)}"><figcaption>{escape(word)}</figcaption></figure>'
         for word, image in images
     )
-    return f'<div class="icm-card"><div class="icm-name"><span>{symbol} {name}</span>{chip}</div><div class="icm-row">{pictures}</div></div>'
+    return f'<div class="icm-card"><div class="icm-name"><span>{escape(symbol)} {escape(name)}</span>{chip}</div><div class="icm-row">{pictures}</div></div>'
 
 
 def _grid(parts: list[str]) -> str:
@@ -255,13 +275,18 @@ def _grid(parts: list[str]) -> str:
 
 
 def _picture(image: np.ndarray, words: str) -> str:
+    words = escape(words)
     return f"<img src='{data_url(image)}' alt='{words}' title='{words}'>"
 
 
 def data_url(image: np.ndarray) -> str:
     """An image in [0, 1] as a PNG that needs no second request."""
     pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
-    return "data:image/png;base64," + base64.b64encode(_png(pixels)).decode()
+    return inlined(_png(pixels))
+
+
+def inlined(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _png(pixels: np.ndarray) -> bytes:

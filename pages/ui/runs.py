@@ -1,8 +1,10 @@
 """What pages know of runs: the store, the picker, the badge of a state, what a run is computed with, who owns what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +12,40 @@ import streamlit as st
 from jaxtyping import Int
 
 from icm.config import RunConfig
+from icm.errors import ActionableError
 from icm.figures import badge, colour
-from icm.history import History, read_history
+from icm.history import History, run_history
 from icm.ownership import roles
-from icm.store import SHIPPED, Run, RunState, RunStore, Status, StoreError, store_root
+from icm.store import SHIPPED, Phase, Run, RunState, RunStore, Status, store_root
+from pages.ui.told import plain
 
 PROJECT = Path(__file__).parents[2]
+LARGEST = 2**53 - 1  # beyond it a browser's numbers have gaps
 
 TICK = 1.0  # seconds between two looks while the run is being trained, at least
 SLOWEST_TICK = 3.0  # where a row takes longer than a second: a look at nothing new only slows the trainer
+WHILE_TRAINING = (
+    "Counted while the networks learn and, with batch norm, with the statistics of each batch. Compare, the card and "
+    "icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
+)
 METRIC_HELP = {
-    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
-    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
+    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images. "
+    + WHILE_TRAINING,
+    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better. "
+    + WHILE_TRAINING,
     "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
     "Speed": "Steps per second of the trainer.",
     "Time left": "Of the present phase, at the present speed.",
 }
 SOURCES = {"mnist": "MNIST", "builtin": "built-in digits"}
-STATE_HELP = {"stalled": "no sign of life for 10 seconds; it may go on by itself"}
+STATE_HELP = {
+    "starting": "the trainer is on its way; it has not reported yet",
+    "stalled": "no sign of life for 10 seconds; it may go on by itself",
+}
 
 # word -> colour and symbol: a state is told by both and by its word.
 STATES: dict[RunState, tuple[str, str]] = {
+    "starting": ("blue", ":material/pending:"),
     "preparing": ("blue", ":material/hourglass_top:"),
     "running": ("green", ":material/directions_run:"),
     "stalled": ("orange", ":material/warning:"),
@@ -38,7 +53,7 @@ STATES: dict[RunState, tuple[str, str]] = {
     "finished": ("violet", ":material/check_circle:"),
     "crashed": ("red", ":material/error:"),
 }
-LIVE: tuple[RunState, ...] = ("preparing", "running", "stalled")
+LIVE: tuple[RunState, ...] = ("starting", "preparing", "running", "stalled")
 
 
 @dataclass(frozen=True)
@@ -63,12 +78,25 @@ def tick(seen: Glance) -> float:
     return min(max(float(round(row)), TICK), SLOWEST_TICK)
 
 
+# Streamlit fades what is older than the script that runs now, after half a second. On a page that looks again and again that
+# is a flicker whenever the machine is busy, and the trainer keeps it busy.
+STEADY = (
+    '<style>.stElementContainer[data-stale="true"],.stExpander details,.stExpander summary'
+    "{opacity:1!important;transition:none!important}</style>"
+)
+
+
+def steady() -> None:
+    """The page keeps its brightness while it looks at a run again."""
+    st.html(STEADY)
+
+
 def store() -> RunStore:
     return RunStore(store_root())
 
 
 def glance(run: Run) -> Glance:
-    """Reads the run now; StoreError when its folder cannot be read."""
+    """Reads the run now; ActionableError when its folder cannot be read."""
     return Glance(run=run, config=run.config(), status=run.status(), state=run.state())
 
 
@@ -77,24 +105,29 @@ def latest() -> Glance | None:
     for run in store().runs():
         try:
             return glance(run)
-        except StoreError:
+        except ActionableError:
             continue
     return None
 
 
 def history(seen: Glance) -> History:
-    """The run's rows so far."""
-    return read_history(seen.run.history_file, seen.config.model.experts, len(seen.config.mechanisms))
+    """The run's rows so far; ActionableError when they are damaged."""
+    return run_history(seen.run, seen.config.model.experts, len(seen.config.mechanisms))
 
 
 def title(seen: Glance) -> str:
+    """Markdown: what run it is."""
     source = SOURCES.get(seen.config.source, seen.config.source)
     name = f"{seen.run.label} · " if seen.run.label != seen.run.id else ""
-    return f"{name}{seen.config.preset} · seed {seen.config.seed} · {source}"
+    return plain(f"{name}{seen.config.preset} · seed {seen.config.seed} · {source}")
 
 
 def when(run: Run) -> str:
-    return datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
+    """When the run was made."""
+    try:
+        return datetime.fromtimestamp(run.created).strftime("%d %b %H:%M")
+    except (ValueError, OverflowError, OSError):  # a time that no calendar has
+        return "some day"
 
 
 def state_badge(state: RunState) -> None:
@@ -116,13 +149,13 @@ def table() -> None:
                 "seed": now.config.seed,
                 "digits": SOURCES.get(now.config.source, now.config.source),
                 "step": rows.last_step,
-                "of": now.config.training.steps,
+                "of": min(now.config.training.steps, LARGEST),
                 "one-to-one": f"{rows.one_to_one_count()} of {len(now.config.mechanisms)}"
                 if rows.rows
                 else "–",
                 "trained for": duration(rows.seconds),
             }
-        except StoreError:
+        except ActionableError:
             row["state"] = "unreadable"
         seen.append({**row, "started": when(run)})
     if seen:
@@ -157,17 +190,27 @@ def _pick(name: str, choice: Sequence[Run], start: Run | None, words: Callable[[
     wanted = st.query_params.get(name)
     if wanted is not None and wanted not in runs:
         st.warning(
-            f"There is no run {wanted!r} to show here; {start.label} is shown.", icon=":material/link_off:"
+            plain(f"There is no run {wanted!r} to show here; {start.label} is shown."),
+            icon=":material/link_off:",
         )
+    said = apart({run_id: words(run) for run_id, run in runs.items()})
     names = list(runs)
     chosen = st.selectbox(
         name.capitalize(),
         names,
         index=names.index(wanted if wanted in runs else start.id),
-        format_func=lambda run_id: words(runs[run_id]),
+        format_func=said.__getitem__,
     )
     st.query_params[name] = chosen
     return runs[chosen]
+
+
+def apart(said: Mapping[str, str]) -> dict[str, str]:
+    """What is said of each run, by run id; the id is added where the same is said of two."""
+    found = list(said.values())
+    return {
+        run_id: words if found.count(words) == 1 else f"{words} · {run_id}" for run_id, words in said.items()
+    }
 
 
 def shipped() -> Run | None:
@@ -177,23 +220,27 @@ def shipped() -> Run | None:
 
 
 def computed_with(run: Run) -> str:
-    """What the trainer chose at its start, in words; empty before that."""
+    """Markdown: what the trainer chose at its start, in words; empty before that."""
     environment = run.environment()
     engine = environment.get("engine")
-    if engine is None:
+    if not isinstance(engine, dict):
         return ""
-    forms = {"loop": "one expert after the other", "stacked": "all experts at once"}
+    device, experts = environment.get("device", "an unknown device"), str(engine.get("experts"))
     words = [
-        environment.get("card") or environment["device"],
-        counted(environment["threads"], "thread") if environment["device"] == "cpu" else "",
-        forms[engine["experts"]],
-        engine["dtype"],
-        "the same bits each time" if engine["deterministic"] else "rounding may differ between runs",
+        environment.get("card") or device,
+        counted(environment.get("threads", "?"), "thread") if device == "cpu" else "",
+        {"loop": "one expert after the other", "stacked": "all experts at once"}.get(experts, experts),
+        engine.get("dtype", "unknown numbers"),
+        "the same bits each time" if engine.get("deterministic") else "rounding may differ between runs",
     ]
-    return "Computed on " + ", ".join(word for word in words if word)
+    return "Computed on " + ", ".join(plain(word) for word in words if word)
 
 
-def counted(number: int, thing: str) -> str:
+def decibels(value: float | None) -> str:
+    return f"{value:.1f} dB" if value is not None and isfinite(value) else "–"
+
+
+def counted(number: object, thing: str) -> str:
     return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
@@ -213,19 +260,19 @@ def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) 
 def roles_of(run: Run) -> list[str]:
     """What each expert of the run undoes, over its newest images."""
     config = run.config()
-    rows = read_history(run.history_file, config.model.experts, len(config.mechanisms))
+    rows = run_history(run, config.model.experts, len(config.mechanisms))
     return role_words(rows.recent().wins[0], config.mechanisms)
 
 
 def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
     """Who owns what, an expert a chip, in its colour and in words."""
     chips = [
-        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {words}</span>"
+        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {escape(words)}</span>"
         for expert, words in enumerate(role_words(wins, specs))
     ]
     unowned = [specs[each].partition("=")[0].replace("_", "-") for each in roles(wins).unowned]
     if unowned:
-        chips.append(f"<i>owned by nobody: {', '.join(unowned)}</i>")
+        chips.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")
     st.html(f"<style>{CHIP_STYLE}</style><div class='icm-chips'>{''.join(chips)}</div>")
 
 
@@ -239,7 +286,8 @@ CHIP_STYLE = """
 def progress(seen: Glance) -> None:
     """The bar of the present phase."""
     status = seen.status
-    words = {
+    words: dict[Phase, str] = {
+        "created": "Starting: the trainer has not reported yet",
         "preparing": "Preparing: reading the images",
         "identity": f"Identity initialisation: step {status.step} of at most {status.of}",
         "competing": f"Competition: step {status.step:,} of {status.of:,}",
@@ -247,7 +295,9 @@ def progress(seen: Glance) -> None:
         "finished": f"Finished: {status.of:,} steps",
         "failed": f"Failed at step {status.step:,} of {status.of:,}",
     }
-    st.progress(min(status.step / max(status.of, 1), 1.0), text=words[status.phase])
+    if not seen.live and status.phase == "created":
+        words["created"] = "Never started: Resume begins it"
+    st.progress(min(status.step, status.of) / max(status.of, 1), text=words[status.phase])
 
 
 def time_left(seen: Glance) -> str:
@@ -262,7 +312,7 @@ def time_left(seen: Glance) -> str:
 def crash_report(seen: Glance) -> None:
     """What the trainer last said, and what to do."""
     st.error(
-        f"{seen.status.message or 'The trainer ended without a word.'} "
+        f"{plain(seen.status.message or 'The trainer ended without a word.')} "
         "Resume goes on from the last saved state.",
         icon=":material/error:",
     )

@@ -5,17 +5,36 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import streamlit as st
 
-from icm.config import SECTIONS, RunConfig, field_sentences
+from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, preset
+from icm.errors import ActionableError
 from icm.mechanisms import KINDS, Mechanism, parse
 from pages.ui import pictures
+from pages.ui.told import told
 
 COLUMNS = 5  # mechanisms in a row
+LARGEST = 1e15  # a browser's numbers have gaps beyond 2^53, and steps of a tenth are added
+
+
+def refuse_unshowable(config: RunConfig) -> None:
+    """ConfigError for values that a run may have and the form cannot show."""
+    parse(config.mechanisms)
+    preset(config.preset)
+    numbers = {"seed": config.seed} | {
+        f"{name}.{field}": value
+        for name in SECTIONS
+        for field, value in vars(getattr(config, name)).items()
+        if isinstance(value, int | float)
+    }
+    for name, value in numbers.items():
+        if value > LARGEST:
+            raise ConfigError(f"{name} {value} is too large for this form; use the command line")
 
 
 def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
     """Every mechanism as a picture with a switch and, when it is on, its strength; returns the specs of those on."""
     chosen = {mechanism.name: mechanism for mechanism in parse(base.mechanisms)}
     specs: list[str] = []
+    problem: ActionableError | None = None
     names = list(KINDS)
     for start in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS]):
@@ -41,7 +60,12 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
                         label_visibility="collapsed",
                     )
                     specs.append(Mechanism(name, strength).spec)
-                st.html(pictures.before_and_after(Mechanism(name, strength).spec))
+                try:
+                    st.html(pictures.before_and_after(Mechanism(name, strength).spec))
+                except ActionableError as error:
+                    problem = error
+    if problem is not None:
+        told(problem)  # once: the same is wrong with every picture
     return tuple(specs)
 
 

@@ -1,0 +1,186 @@
+"""Many visitors at once: half of them watch a run that is being trained, the others draw.
+
+Some are tabs, each in a browser session of its own, the others are clients without a browser (`clients`): twenty tabs would
+keep two cores busy with painting. A tick is one run of a fragment or of a page, from the server's first message to its last,
+as the visitor's network sees it. No page and no log shows an error, a tick takes under a second in nineteen of
+twenty cases, the server's memory does not grow, and the run goes on. The short form measures ticks but does not judge them:
+the machine of a test suite has other things to do."""
+
+import base64
+import random
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Error as BrowserError
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from icm.store import Run
+from tests.torture import ground as on
+from tests.torture.clients import Client
+from tests.torture.ground import Ground
+from tests.torture.rows import Row, Tally
+from tests.torture.served import FINISHED, Served, served
+
+MARKS = (
+    "an error on a page",
+    "exceptions in the server's log",
+    "the 95th percentile of a tick is over a second",
+    "the server's memory grew by a tenth",
+    "the run did not go on",
+    "a visitor without ticks",
+)
+PAGE_ERROR, LOGGED, SLOW, GREW, STOOD_STILL, NO_TICKS = MARKS
+TICK = 1.0  # seconds
+GROWTH = 0.1
+WARM_UP = 0.2  # of the time, before memory and ticks are counted
+PAUSE = 0.5  # seconds between two strokes of all who draw
+
+
+@dataclass
+class Visitor:
+    """A tab, and what it has seen."""
+
+    name: str
+    context: BrowserContext
+    page: Page
+    ticks: list[float] = field(default_factory=list)  # seconds
+    errors: list[str] = field(default_factory=list)
+    begun: float | None = None
+
+    def received(self, event: dict[str, Any]) -> None:
+        """A frame of the websocket; its time is the browser's."""
+        frame = event["response"]
+        if frame["opcode"] != 2:
+            return
+        message = ForwardMsg.FromString(base64.b64decode(frame["payloadData"]))
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self.begun = event["timestamp"]
+        elif kind == "script_finished" and self.begun is not None:
+            self.ticks.append(event["timestamp"] - self.begun)
+            self.begun = None
+        elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
+            self.errors.append(message.delta.new_element.exception.type)
+
+
+def trial(
+    place: Ground, browser: Browser | None, tabs: int, clients: int, seconds: float, timed: bool
+) -> Row:
+    """`tabs` and `clients` for `seconds`; `timed` judges the ticks."""
+    tally = Tally.of("crowd", *MARKS)
+    assert browser
+    random.seed(20)
+    run = place.store.create("live", on.little(steps=1_000_000), {})
+    words = (str(place.store.root), run.id, str(place.root), "0")
+    started = place.forks.start("start", *words).wait()
+    assert started.code == 0, started.err
+    try:
+        with served(place) as server:
+            visitors = [_visitor(browser, server, number) for number in range(tabs)]
+            others = [Client(server, number, draws=number % 2 == 1) for number in range(clients)]
+            for other in others:
+                other.start()
+            _watch(tally, run, server, visitors, others, seconds)
+            _judge(tally, [*visitors, *others], timed)
+            for visitor in visitors:
+                visitor.context.close()
+            for other in others:
+                other.leave()
+            ours, theirs = server.tracebacks()
+            for error in ours + theirs:
+                tally.miss(LOGGED, error)
+    finally:
+        run.request_stop()
+        on.wait_while(run.is_alive)
+    return tally.row()
+
+
+def _visitor(browser: Browser, server: Served, number: int) -> Visitor:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    draws = number % 2 == 1
+    visitor = Visitor(f"{'drawer' if draws else 'watcher'} {number}", context, page)
+    page.on("pageerror", lambda error: visitor.errors.append(str(error)))
+    page.on(
+        "console", lambda message: visitor.errors.append(message.text) if message.type == "error" else None
+    )
+    devtools = context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    devtools.on("Network.webSocketFrameReceived", visitor.received)
+    page.goto(f"{server.address}/{'draw' if draws else 'monitor?run=live'}")
+    page.locator(FINISHED).wait_for(state="attached")
+    return visitor
+
+
+def _watch(
+    tally: Tally, run: Run, server: Served, visitors: list[Visitor], others: list[Client], seconds: float
+) -> None:
+    """Lets them all watch and draw; then looks at the server's memory and at the run."""
+    _let_draw(visitors, WARM_UP * seconds)
+    for each in [*visitors, *others]:
+        each.ticks.clear()
+    memory, rows = [server.megabytes()], on.text(run.metrics_file).count("\n")
+    for _ in range(5):
+        _let_draw(visitors, (1 - WARM_UP) * seconds / 5)
+        memory.append(server.megabytes())
+    grown = on.text(run.metrics_file).count("\n") - rows
+    tally.figures |= {
+        "tabs and clients": f"{len(visitors)} and {len(others)}",
+        "server's memory, MB": ", ".join(f"{each:.0f}" for each in memory),
+        "rows of the run meanwhile": grown,
+    }
+    if memory[-1] > (1 + GROWTH) * memory[0]:
+        tally.miss(GREW, f"from {memory[0]:.0f} to {memory[-1]:.0f} MB")
+    if grown <= 0 or not run.is_alive():
+        tally.miss(STOOD_STILL, run.state())
+
+
+def _judge(tally: Tally, everyone: Sequence[Visitor | Client], timed: bool) -> None:
+    ticks = [tick for each in everyone for tick in list(each.ticks)]
+    tally.cases += len(ticks)
+    middle, p95 = np.percentile(ticks, (50, 95)) if ticks else (np.inf, np.inf)
+    tally.figures["p50 and p95 of a tick, seconds"] = f"{middle:.2f}, {p95:.2f}"
+    if timed and p95 > TICK:
+        tally.miss(SLOW, f"{p95:.2f} s")
+    for each in everyone:
+        if not each.ticks:
+            tally.miss(NO_TICKS, each.name)
+        for error in dict.fromkeys(each.errors):
+            tally.miss(PAGE_ERROR, f"{each.name}: {error[:150]}")
+
+
+def _let_draw(visitors: list[Visitor], seconds: float) -> None:
+    """Who draws draws a stroke, in turn; the others watch."""
+    drawers = [visitor for visitor in visitors if visitor.name.startswith("drawer")]
+    until = time.monotonic() + seconds
+    turn = 0
+    while time.monotonic() < until:
+        drawer = drawers[turn % len(drawers)]
+        turn += 1
+        try:
+            _stroke(drawer.page)
+        except BrowserError as error:
+            drawer.errors.append(str(error).splitlines()[0])
+        drawer.page.wait_for_timeout(1000 * PAUSE)
+
+
+def _stroke(page: Page) -> None:
+    """A line across the pad, after a few lines a clean pad."""
+    if random.random() < 0.2:
+        clear = page.get_by_role("button", name=re.compile("Clear"))
+        if clear.count() and clear.first.is_enabled():
+            clear.first.click()
+    box = page.get_by_role("application", name=re.compile("Drawing pad")).bounding_box()
+    if box is None:
+        raise BrowserError("the pad is not on the page")
+    x, y = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(x + random.uniform(-60, 60), y + random.uniform(-60, 60))
+    page.mouse.down()
+    page.mouse.move(x + random.uniform(-60, 60), y + random.uniform(-60, 60), steps=6)
+    page.mouse.up()

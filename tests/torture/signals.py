@@ -1,0 +1,116 @@
+"""A trainer is told to end by SIGINT, SIGTERM or SIGHUP, from the moment it is started on.
+
+It ends by itself. A run that was made is saved ("stopped", or "finished") and goes on to the unbroken run. Before that
+there is no run, and at most one line. A traceback counts when one of our files is in it: before our first line runs, the
+interpreter answers Ctrl-C in its own words."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from icm.errors import ActionableError
+from icm.store import Run
+from tests.torture import ground as on
+from tests.torture.forks import Ended
+from tests.torture.ground import Ground
+from tests.torture.rows import Tally
+
+MARKS = (
+    "signal: did not end by itself",
+    "signal: traceback or more than a line",
+    "signal: a run that is not saved",
+    "signal: not the unbroken run afterwards",
+)
+STAYS, WORDS, UNSAVED, UNEQUAL = MARKS
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EARLY = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # seconds after the start of a real command
+PATIENCE = 60.0  # seconds
+
+Moment = tuple[str, Callable[[Path], bool]]
+
+
+def trial(tally: Tally, place: Ground, moments: int) -> None:
+    """Each signal at `moments` moments, the first third of them early ones of real commands."""
+    whole = place.store.open(on.UNBROKEN)
+    random.seed(13)
+    early = random.sample(EARLY, min(len(EARLY), max(1, moments // 3)))
+    for number in SIGNALS:
+        for seconds in early:
+            run_id = f"{number.name.lower()}-{round(1000 * seconds)}-ms"
+            _judge(tally, place, run_id, _told_early(place, run_id, number, seconds), whole)
+        for turn in range(moments - len(early)):
+            words, has_come = _moment(turn)
+            run_id = f"{number.name.lower()}-{turn}-{words}"
+            _judge(tally, place, run_id, _told_at(place, run_id, number, has_come), whole)
+
+
+def _moment(turn: int) -> Moment:
+    """The creation, the preparation, a step of the identity phase and one of the competition, in turn."""
+    step = random.randrange(1, 16)
+    kinds: list[Moment] = [
+        (f"competition-{step}", lambda folder: on.text(folder / "metrics.jsonl").count("\n") >= step),
+        ("made", lambda folder: (folder / "config.json").is_file()),
+        ("prepared", lambda folder: "engine" in on.text(folder / "environment.json")),
+        ("identity", lambda folder: '"identity"' in on.text(folder / "status.json")),
+        ("race", lambda folder: on.newest_snapshot(folder) is not None),
+    ]
+    return kinds[turn % len(kinds)]
+
+
+def _told_early(place: Ground, run_id: str, number: signal.Signals, seconds: float) -> Ended | None:
+    words = on.command(*place.train(run_id, on.little()))
+    environment = {**os.environ, **on.environment(place.folder, place.root)}
+    process = subprocess.Popen(
+        words, cwd=on.PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(seconds)
+    process.send_signal(number)
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return None
+    return Ended(process.returncode, out, err)
+
+
+def _told_at(
+    place: Ground, run_id: str, number: signal.Signals, has_come: Callable[[Path], bool]
+) -> Ended | None:
+    child = place.forks.icm(*place.train(run_id, on.little()))
+    deadline = time.monotonic() + PATIENCE
+    while not has_come(place.store.root / run_id) and not child.ended() and time.monotonic() < deadline:
+        pass
+    child.kill(number)
+    ended = child.wait(PATIENCE)
+    return None if ended.code == -signal.SIGKILL else ended
+
+
+def _judge(tally: Tally, place: Ground, run_id: str, ended: Ended | None, whole: Run) -> None:
+    tally.cases += 1
+    if ended is None:
+        tally.miss(STAYS, f"{run_id}: still there after {PATIENCE:g} s")
+        return
+    ours = f'File "{on.PROJECT}'
+    if ("Traceback" in ended.err and ours in ended.err) or (len(ended.lines) > 1 and ours in ended.err):
+        tally.miss(WORDS, f"{run_id}: {ended.lines[-1]}")
+    folder = place.store.root / run_id
+    if not (folder / "config.json").is_file():
+        if folder.exists():
+            tally.miss(UNSAVED, f"{run_id}: half a folder")
+        return
+    run = place.store.open(run_id)
+    try:
+        phase = run.status().phase
+    except ActionableError as error:
+        phase = str(error)
+    if phase not in ("stopped", "finished") or on.newest_state(run.folder) is None:
+        tally.miss(UNSAVED, f"{run_id}: {phase}, {len(list((run.folder / 'state').glob('*')))} states")
+    again = place.resumed(run)
+    what = on.differences(run, whole) if again.code == 0 else again.lines[-1:]
+    if what:
+        tally.miss(UNEQUAL, f"{run_id}: {', '.join(what)}")

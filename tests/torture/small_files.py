@@ -1,0 +1,137 @@
+"""A small file of one run is damaged, and every page is opened at that run; `icm runs` lists the runs.
+
+No page and no command ends in an exception, and the sound run beside the damaged one can still be chosen."""
+
+import contextlib
+import io
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from streamlit import logger
+from streamlit.testing.v1 import AppTest
+
+from icm import cli
+from tests.torture import ground as on
+from tests.torture.forks import PROJECT
+from tests.torture.ground import Ground
+from tests.torture.rows import Row, Tally
+from tests.torture.small_harms import harms
+
+MARKS = ("exception on a page", "exception of `icm runs`", "the sound run is not listed")
+PAGE, COMMAND, UNLISTED = MARKS
+PAGES: dict[str, dict[str, str]] = {
+    "home.py": {},
+    "train.py": {"run": "damaged"},
+    "monitor.py": {"run": "damaged", "numbers": "true"},
+    "draw.py": {"run": "damaged"},
+    "compare.py": {"run": "damaged"},
+    "versus.py": {"left": "damaged", "right": "sound"},
+}
+SHORT = (
+    "config.json: a list",
+    "config.json: mechanisms unknown",
+    "status.json: phase unknown",
+    "label.txt: not UTF-8",
+    "lock: a folder",
+    "snapshots: a copy beside",
+    "history.f8: NaN",
+    "card.json: an empty object",
+)
+
+Missed = list[tuple[str, str]]  # mark, words
+
+
+def trial(place: Ground, names: tuple[str, ...] | None, workers: int) -> Row:
+    """Every harm, or the named ones, on six pages; in this process or in some more."""
+    tally = Tally.of("small_files", *MARKS)
+    sound = on.unbroken(place, on.little()).folder
+    chosen = list(names or harms())
+    folders = [place.folder / f"case-{number}" for number in range(len(chosen))]
+    if workers == 1:
+        found = [judge(name, folder, sound, place.root) for name, folder in zip(chosen, folders)]
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            many = len(chosen)
+            found = list(pool.map(judge, chosen, folders, [sound] * many, [place.root] * many))
+    for missed in found:
+        tally.cases += len(PAGES) + 1
+        for mark, words in missed:
+            tally.miss(mark, words)
+    tally.figures["damaged files"] = len(chosen)
+    return tally.row()
+
+
+def judge(name: str, folder: Path, sound: Path, root: Path) -> Missed:
+    """What was missed with this harm, on a store of two runs."""
+    store = folder / "runs"
+    own_root = folder / "data"
+    own_root.mkdir(parents=True)
+    (own_root / "builtin").symlink_to(root / "builtin")
+    for run_id in ("sound", "damaged"):
+        shutil.copytree(sound, store / run_id)
+    # The damaged run is the newer one, which pages show when they are not asked.
+    os.utime(store / "sound" / "config.json", (1, 1))
+    durations = {"tiny": 5.0, "quick": 66.0, "paper": 1080.0}
+    missed: Missed = []
+    logger.set_log_level("CRITICAL")  # what is counted need not be printed as well
+    with _environment(ICM_STORE=str(store), ICM_DATA_ROOT=str(own_root)):
+        on.time_presets(store, durations)
+        harms()[name](store / "damaged", own_root)
+        missed += _listed(name)
+        for page, link in PAGES.items():
+            missed += _shown(name, page, link)
+    shutil.rmtree(folder)
+    return missed
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _listed(name: str) -> Missed:
+    """`icm runs`, in this process."""
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+            code = cli.main(["runs", "--json"])
+        rows = json.loads(out.getvalue()) if code == 0 else []
+    except Exception as error:  # any exception is what is counted here
+        return [(COMMAND, f"{name}: {type(error).__name__}: {error}"[:200])]
+    sound = any(row["run"] == "sound" and row["state"] == "finished" for row in rows)
+    return [] if sound else [(UNLISTED, f"{name}: `icm runs`, exit code {code}")]
+
+
+def _shown(name: str, page: str, link: dict[str, str]) -> Missed:
+    """A page as this link opens it."""
+    try:
+        app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=120)
+        app.query_params.update(link)
+        app.switch_page(page).run()
+    except Exception as error:  # as above
+        return [(PAGE, f"{name}, {page}: {type(error).__name__}: {error}"[:200])]
+    if app.exception:
+        return [(PAGE, f"{name}, {page}: {app.exception[0].proto.type}")]
+    return [] if page == "home.py" or "sound" in _choices(app) else [(UNLISTED, f"{name}, {page}")]
+
+
+def _choices(app: AppTest) -> str:
+    """All that can be chosen or is listed on the page."""
+    boxes = [option for box in app.selectbox for option in box.options]
+    tables = [str(table.value.to_string()) for table in app.dataframe]
+    return "\n".join(boxes + tables)
