@@ -338,6 +338,7 @@ def data(words: list[str]) -> int:
     command = _parse(Data, words)
 
     from icm import data as images
+    from icm import sets
     from icm.unseen import SETS
 
     root = images.data_root(command.where.data_root)
@@ -347,8 +348,7 @@ def data(words: list[str]) -> int:
         return 0
     print(f"data root: {root}")
     for name, kind in SETS.items():
-        place = "here" if kind.here(root) else f"not downloaded: python -m icm data {name}"
-        print(f"{name:10} {place}: {kind.title}")
+        print(f"{name:10} {sets.in_words(name, root)}: {kind.title}")
     return 0
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from icm import files
 from icm.errors import ActionableError
 from icm.ownership import experts_with_own, owners, win_share
-from icm.records import StepRecord, read_rows
+from icm.records import LARGEST, StepRecord, read_rows
 from icm.store import Run
 
 IMAGES_IN_VIEW = 1000  # counts and shares shown while a run goes on look at this many of the newest images
@@ -127,7 +127,7 @@ class History:
 def _check_counts(change: Float[np.ndarray, "end number"], cells: int) -> None:
     """Steps, images and wins only ever grow; HistoryError where they do not."""
     counts = np.concatenate([change[:, :2], change[:, len(FIXED) : len(FIXED) + cells]], axis=1)
-    if not (counts >= 0).all() or not np.isfinite(counts).all():
+    if not ((counts >= 0) & (counts <= LARGEST)).all():  # not for nan either
         raise HistoryError(
             "history.f8 of this run is damaged; delete that file, and the rows are read from metrics.jsonl"
         )

@@ -219,6 +219,7 @@ def _load_newest(run: Run, state: training.TrainState, window: Window) -> list[s
             refused.append(f"the state of step {step} is passed over: {error}")
             continue
         window.load_arrays(saved)
+        run.prune_states(step)  # a trainer that was killed right after a save leaves one too many
         return refused
     if refused:
         raise StoreError(f"run {run.id} has no state that can be used: {'; '.join(refused)}; {START_ANEW}")

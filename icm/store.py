@@ -472,13 +472,17 @@ class Run:
 
     def save_state(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Afterwards the newest states are this one and the ones before it. Later ones are from a future that was given up."""
-        folder = self.folder / "state"
-        files.write_arrays(folder / _step_name(step), arrays)
+        files.write_arrays(self.folder / "state" / _step_name(step), arrays)
+        self.prune_states(step)
+
+    def prune_states(self, step: int) -> None:
+        """Leaves the state of that step, which is whole, and the ones before it, as many as are kept."""
         steps = self.state_steps()
         kept = [each for each in steps if each <= step][-STATES_KEPT:]
-        for old in set(steps) - set(kept):
-            with files.on_disk(folder / _step_name(old), "removed"):
-                (folder / _step_name(old)).unlink(missing_ok=True)
+        for other in set(steps) - set(kept):
+            path = self.folder / "state" / _step_name(other)
+            with files.on_disk(path, "removed"):
+                path.unlink(missing_ok=True)
 
     def state_steps(self) -> list[int]:
         return _steps(self.folder / "state")

@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """What the suite depends on is fixed here and not left to the machine: arithmetic, and threads of every process."""
-    os.environ["ICM_BFLOAT16"] = config.getoption("--bfloat16")
+    os.environ["ICM_BFLOAT16"] = str(config.getoption("--bfloat16"))
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 

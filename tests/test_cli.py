@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from icm import launch
+from icm import cli, launch
 from icm.config import RunConfig
 from icm.store import Run, RunBusy, RunStore
 
@@ -213,3 +213,12 @@ def test_speed_times_every_preset_and_keeps_it_for_the_page(store: RunStore, roo
     durations = json.loads(timed.stdout)
     assert 0 < durations["tiny"] < durations["quick"] < durations["paper"]
     assert store.durations() == durations
+
+
+def test_the_command_lists_a_set_of_which_only_a_part_is_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "USPS").mkdir()
+    (tmp_path / "USPS" / "usps.t.bz2").write_bytes(b"half")
+    assert cli.main(["data", "--data-root", str(tmp_path)]) == 0
+    assert "incomplete, to be fetched again: python -m icm data usps" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icm.history import HistoryWriter, history_of, read_history
+from icm.history import HistoryError, HistoryWriter, history_of, read_history
 from icm.records import StepRecord
 
 EXPERTS, MECHANISMS = 2, 3
@@ -99,3 +99,12 @@ def test_a_resume_drops_later_rows_and_leaves_a_page_that_still_has_them_mapped(
 def test_without_a_file_there_are_no_rows(tmp_path: Path) -> None:
     history = read_history(tmp_path / "history.f8", EXPERTS, MECHANISMS)
     assert (history.rows, history.last_step, history.one_to_one_count()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 1e300])
+def test_counts_that_no_run_can_have_are_told_as_damage(path: Path, value: float) -> None:
+    sums = np.frombuffer(path.read_bytes(), "<f8").copy()
+    sums[-sums.size // 3 :] = value  # the last row of three
+    path.write_bytes(sums.tobytes())
+    with pytest.raises(HistoryError, match=r"history\.f8 of this run is damaged"):
+        read_history(path, EXPERTS, MECHANISMS)

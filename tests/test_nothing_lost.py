@@ -131,6 +131,18 @@ def test_states_of_a_future_that_was_given_up_go_with_the_next_save(run: Run) ->
     assert run.state_steps() == [10, 12]
 
 
+def test_a_state_that_a_killed_trainer_had_no_time_to_remove_goes_with_the_resume(
+    run: Run, root: Path
+) -> None:
+    train(run, root)
+    shutil.copy(
+        run.folder / "state" / "step_000008.safetensors", run.folder / "state" / "step_000004.safetensors"
+    )
+    assert run.state_steps() == [4, 8, 12]
+    train(run, root)
+    assert run.state_steps() == [8, 12]
+
+
 # Item 7: only create makes a run's folder
 
 
@@ -215,7 +227,7 @@ def test_rows_that_do_not_reach_the_state_are_told(run: Run, root: Path) -> None
 # Item 9: a full disk
 
 
-def icm(*words: str, root: Path, limit: int | None = None, **more) -> subprocess.CompletedProcess[str]:
+def icm(*words: str, root: Path, limit: int) -> subprocess.CompletedProcess[str]:
     """A command whose process may write files of at most `limit` bytes."""
 
     def bounded() -> None:
@@ -229,8 +241,7 @@ def icm(*words: str, root: Path, limit: int | None = None, **more) -> subprocess
         capture_output=True,
         text=True,
         timeout=120,
-        preexec_fn=bounded if limit else None,
-        **more,
+        preexec_fn=bounded,
     )
 
 
