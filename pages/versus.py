@@ -83,7 +83,11 @@ def side_by_side(chosen: list[Run]) -> None:
                     figures.wins_table(wins, [spec.replace("_", "-") for spec in specs]),
                     "Heat map: share of each mechanism's images won by each expert",
                 ),
-                ("**Restored** · PSNR to the true originals", quality, "Line: PSNR over steps"),
+                (
+                    "**Restored** · PSNR to the true originals, while learning",
+                    quality,
+                    "Line: PSNR over steps",
+                ),
             )
             for title, option, alt in shown:
                 with st.container(border=True):

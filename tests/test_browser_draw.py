@@ -159,7 +159,7 @@ def test_a_camera_picture_is_taken(chromium: Browser, server: str) -> None:
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{server}/draw?input=Camera")
-    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")  # the camera runs
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # the camera runs
     page.get_by_role("button", name="Take Photo").click()
     answer = page.get_by_text(re.compile(r"E\d, undoes|There is no ink in this picture"))
     expect(answer.first).to_be_visible()

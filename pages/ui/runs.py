@@ -159,7 +159,7 @@ def table() -> None:
             row["state"] = "unreadable"
         seen.append({**row, "started": when(run)})
     if seen:
-        st.dataframe(seen, hide_index=True, height=min(38 + 35 * len(seen), 320), key="runs")
+        st.dataframe(seen, hide_index=True, height=min(38 + 35 * len(seen), 320), key="runs", placeholder="–")
 
 
 def duration(seconds: float) -> str:
