@@ -20,7 +20,7 @@ from rich.table import Table
 from icm.config import PRESETS, ConfigError, RunConfig, preset
 from icm.errors import ActionableError
 from icm.store import Run, RunBusy, RunIdError, RunStore, store_root
-from icm.terminal import LOG_EVERY, follow, silence
+from icm.terminal import LOG_EVERY, catch_signals, follow, silence
 
 PROBE_SECONDS = 2.0  # for each preset
 
@@ -29,6 +29,10 @@ Command = TypeVar("Command")
 
 class UsageError(ActionableError):
     """The words on the command line do not fit."""
+
+
+class Interrupted(ActionableError):
+    """Somebody ended the command before it had begun its work."""
 
 
 @dataclass(frozen=True)
@@ -210,16 +214,19 @@ def train(words: list[str]) -> int:
     """Trains a new run."""
     base = preset(_preset_named(words))
     command = _parse(Train, words, default=Train(config=base))
+    signals = catch_signals()
 
     from icm import data, launch  # torch, only now
 
+    if signals:
+        raise Interrupted("interrupted")
     store = RunStore(command.where.store)
     run_id = command.run_id or launch.new_run_id(command.config)
     root = data.data_root(command.where.data_root)
     line = "python -m icm train " + " ".join(words)
     run = launch.create(store, run_id, command.config, root, command=line)
     with run.locked():
-        return follow(run, root)
+        return follow(run, root, signals)
 
 
 def resume(words: list[str]) -> int:
@@ -227,6 +234,7 @@ def resume(words: list[str]) -> int:
     command = _parse(Resume, words)
     run = RunStore(command.where.store).open(command.run)
     run.refuse_shipped()
+    signals = catch_signals()
     left_over = run.stop_requested()  # of a trainer that was killed; a later request is meant for us
     # A trainer that was just launched takes its lock here, before the seconds that torch needs to be imported.
     with run.locked():
@@ -236,7 +244,7 @@ def resume(words: list[str]) -> int:
         from icm import data
 
         root = data.data_root(command.where.data_root)
-        return follow(run, root)
+        return follow(run, root, signals)
 
 
 def stop(words: list[str]) -> int:

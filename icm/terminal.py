@@ -73,16 +73,22 @@ def silence(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def follow(run: Run, root: Path) -> int:
-    """Trains `run`, whose lock we hold, and shows how it goes; Ctrl-C or a polite kill saves and stops."""
+def catch_signals() -> list[int]:
+    """From now on Ctrl-C, a polite kill and a closed terminal end nothing by themselves: they are added to the list returned.
+
+    Before torch is imported: a KeyboardInterrupt in the middle of that may be swallowed there."""
     signals: list[int] = []
     stopping = [signal.SIGINT, signal.SIGTERM]
     if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:  # nohup has it ignored
         stopping.append(HANGUP)
     for number in stopping:
         signal.signal(number, lambda number, _: signals.append(number))
+    return signals
 
-    from icm import run as running  # torch, only now: a signal in the seconds it takes is kept
+
+def follow(run: Run, root: Path, signals: list[int]) -> int:
+    """Trains `run`, whose lock we hold, and shows how it goes; a signal that was caught saves and stops."""
+    from icm import run as running
 
     console = Console(file=Unfailing(sys.stdout))  # pyright: ignore[reportArgumentType]
     show = _show_bar if console.is_terminal else _show_lines

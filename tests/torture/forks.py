@@ -166,6 +166,7 @@ def main() -> None:
         else:
             reply = {"code": _poll(request["pid"], codes)}
         print(json.dumps(reply), flush=True)
+    os._exit(0)  # an interpreter with torch takes seconds to tidy up
 
 
 def _poll(pid: int, codes: dict[int, int]) -> int | None:
@@ -197,6 +198,8 @@ def _as_asked(request: dict[str, Any]) -> None:
     """The streams, limits and rights of the child."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     for number, path in ((0, os.devnull), (1, request["out"]), (2, request["err"])):
         opened = os.open(path, os.O_RDONLY if number == 0 else flags, 0o644)

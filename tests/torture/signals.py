@@ -64,9 +64,12 @@ def _moment(turn: int) -> Moment:
 def _told_early(place: Ground, run_id: str, number: signal.Signals, seconds: float) -> Ended | None:
     words = on.command(*place.train(run_id, on.little()))
     environment = {**os.environ, **on.environment(place.folder, place.root)}
+    # Whoever was started in the background ignores Ctrl-C, and its children would too.
+    before = signal.signal(number, signal.default_int_handler)
     process = subprocess.Popen(
         words, cwd=on.PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(number, before)
     time.sleep(seconds)
     process.send_signal(number)
     try:
