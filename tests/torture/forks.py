@@ -97,7 +97,12 @@ class Forks:
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        reply = self.process.stdout.readline()
+        if not reply:
+            raise ChildProcessError(
+                f"the parent of the trainers has ended with {self.process.wait(timeout=10)}"
+            )
+        return json.loads(reply)
 
     def start(
         self,

@@ -5,6 +5,7 @@ No page and no command ends in an exception, and the sound run beside the damage
 import contextlib
 import io
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -78,7 +79,8 @@ def judge(name: str, folder: Path, sound: Path, root: Path) -> Missed:
     on.made_long_ago(store / "sound")
     durations = {"tiny": 5.0, "quick": 66.0, "paper": 1080.0}
     missed: Missed = []
-    # Exceptions are counted below and need not be printed as well.
+    # Exceptions are counted below and need not be printed as well; nor that there is no browser, again and again.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     silent = contextlib.redirect_stdout(io.StringIO())
     with silent, _environment(ICM_STORE=str(store), ICM_DATA_ROOT=str(own_root)):
         on.time_presets(store, durations)
