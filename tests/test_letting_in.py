@@ -144,8 +144,12 @@ def test_whatever_the_text_every_element_shows_it_as_it_is_and_fetches_nothing(
     with serving(str(tmp_path / "script.py"), str(tmp_path / "texts.json")) as address:
         page.goto(address)
         page.wait_for_function(  # each kind of element comes as soon as its script is there
-            "([last, count]) => document.querySelector(last)?.innerText.split('right to left').length > count",
-            arg=[f".st-key-case-{len(HOSTILE) - 1}", len(ELEMENTS)],
+            """([texts, count]) => texts.every((text, number) => {
+                const place = document.querySelector(`.st-key-case-${number}`);
+                return place && place.innerText.replaceAll("\u2060", "").split(text).length > count;
+            })""",
+            arg=[[as_shown(text) for text in HOSTILE], len(ELEMENTS)],
+            timeout=120 * SECONDS,
         )
         shown = page.evaluate(
             "count => [...Array(count).keys()].map(n => document.querySelector(`.st-key-case-${n}`).innerText)",
