@@ -76,7 +76,7 @@ def silence(stream: TextIO) -> None:
 def catch_signals() -> list[int]:
     """From now on Ctrl-C, a polite kill and a closed terminal end nothing by themselves: they are added to the list returned.
 
-    Before torch is imported: a KeyboardInterrupt in the middle of that may be swallowed there."""
+    Asked for before a run is made: else a signal right after that would leave a run that never saved anything."""
     signals: list[int] = []
     stopping = [signal.SIGINT, signal.SIGTERM]
     if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:  # nohup has it ignored

@@ -89,11 +89,10 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
     assert steps_done(second) >= before
     second.close()
 
-    # Stop on Train: the trainer has saved and said so within five seconds of the request.
+    # Stop on Train: the trainer has saved and said so within five seconds of the click.
     page.goto(f"{server}/train?run={run.id}")
-    page.get_by_role("button", name="Stop").click()
-    wait_until(page, lambda: run.stop_requested() or run.state() == "stopped", "a stop is asked for")
     asked = time.time()
+    page.get_by_role("button", name="Stop").click()
     expect(page.get_by_text("Stopped at step")).to_be_visible()
     assert run.state() == "stopped"
     assert run.status().heartbeat - asked < 5  # its last word
@@ -102,7 +101,7 @@ def test_launch_watch_reload_stop_resume_finish(page: Page, server: str, store: 
 
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_role("heading", name="Monitor")).to_be_visible()
-    expect(page.get_by_text("Finished: 1,500 steps")).to_be_visible(timeout=300 * SECONDS)
+    expect(page.get_by_text("Finished: 1,500 steps")).to_be_visible(timeout=120 * SECONDS)
     assert run.state() == "finished"
     assert [row["step"] for row in run.metrics()] == list(range(1, 1501))
 
