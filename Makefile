@@ -1,5 +1,5 @@
 # make app    the laboratory, on http://localhost:8501
-# make test   the whole test suite; make test OPTIONS="--bfloat16 on" with bfloat16 where the CPU would not choose it
+# make test   the whole test suite, in two processes; make test OPTIONS="--bfloat16 on" with bfloat16 where the CPU would not choose it
 # make lint   ruff and pyright
 # Each makes the virtual environment and installs what it needs first.
 
@@ -12,7 +12,7 @@ app: .venv/.app
 	$(BIN)/streamlit run app.py
 
 test: .venv/.dev
-	$(BIN)/python -m pytest $(OPTIONS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(OPTIONS)
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -61,7 +61,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Goes on with a stopped or crashed run, as if it had never been interrupted."""
+    """Goes on with a stopped or crashed run, as if it had never been interrupted: bit for bit on a CPU with the same torch."""
 
     run: RunName
     """Name of the run."""
@@ -235,7 +235,8 @@ def resume(words: list[str]) -> int:
     run = RunStore(command.where.store).open(command.run)
     run.refuse_shipped()
     signals = catch_signals()
-    left_over = run.stop_requested()  # of a trainer that was killed; a later request is meant for us
+    # Of a trainer that was killed; a later request is meant for us, and a launcher has removed it before it began us.
+    left_over = run.stop_requested() and not run.is_being_started()
     # A trainer that was just launched takes its lock here, before the seconds that torch needs to be imported.
     with run.locked():
         if left_over:
@@ -271,7 +272,7 @@ def runs(words: list[str]) -> int:
         table.add_row(
             *(str(row.get(name, "")) for name in ("run", "state", "preset", "seed", "source", "step", "of"))
         )
-    Console().print(table if rows else "no run yet; python -m icm train --preset quick makes one")
+    Console(markup=False).print(table if rows else "no run yet; python -m icm train --preset quick makes one")
     return 0
 
 
@@ -322,7 +323,7 @@ def evaluate(words: list[str]) -> int:
             "" if own_quality is None else f"{own_quality:.1f}",
             f"{result.psnr_nothing[index]:.1f}",
         )
-    console = Console()
+    console = Console(markup=False)
     console.print(
         f"run {run.id}, step {step}, {command.images} {'held-out digits' if command.on is None else 'images'} of {source}"
     )
@@ -418,6 +419,10 @@ def export(words: list[str]) -> int:
     """Makes a run small enough to ship."""
     command = _parse(Export, words)
     run = RunStore(command.where.store).open(command.run)
+    if not command.steps:
+        raise UsageError("--steps has no number; name the snapshots to keep, or leave it away")
+    if command.images < 1:
+        raise UsageError(f"--images is {command.images}; use 1 or more")
 
     from icm import export as shipping
     from icm.data import data_root

@@ -108,7 +108,8 @@ def _write(
     run: Run, folder: Path, snapshots: Mapping[int, dict[str, np.ndarray]], card: dict[str, Any]
 ) -> None:
     """Written beside, then renamed: an export that fails leaves an earlier one as it was."""
-    beside = folder.resolve().with_name(f".{folder.resolve().name}.{os.getpid()}.tmp")
+    folder = folder.resolve()
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     before = beside.with_suffix(".old")
     try:
         with files.on_disk(folder, "written"):
@@ -120,17 +121,18 @@ def _write(
         for step, arrays in snapshots.items():
             made.save_snapshot(step, arrays)
         made.write_card(card)
+        check_place(folder, run)  # it took minutes to come here, and somebody may have put something there
         with files.on_disk(folder, "written"):
-            if folder.exists():
-                folder.rename(before)
             try:
+                if folder.exists():
+                    folder.rename(before)
                 beside.rename(folder)
-            except OSError:
-                before.rename(folder)
-                raise
+            finally:
+                if before.exists() and not folder.exists():  # cut off between the two
+                    before.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
     finally:
-        for left in (beside, before):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _over_steps(

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ except ImportError:  # Windows
 POLL = 0.01  # seconds between two tries for a lock
 LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link in place of a file could lead out of the store
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file would keep its reader waiting
 
 REMEDIES = {
     errno.ENOSPC: "free some space on that disk and try again",
@@ -77,14 +80,20 @@ def write_whole(path: Path, content: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a writer that was killed left a file of this name: `.config.json.123-4.tmp`, or `.config.json.123` until 2026."""
+    return re.fullmatch(r"\..+\.(tmp|\d+)", name) is not None
 
 
 def sweep(folder: Path) -> None:
     """Removes the temporary files of writers that were killed. Only for whoever is the only writer in the folder."""
-    for left in folder.glob(".*.tmp"):
-        with suppress(OSError):
-            left.unlink()
+    for left in folder.iterdir():
+        if is_temporary(left.name):
+            with suppress(OSError):
+                left.unlink()
 
 
 def overwrite(path: Path, content: bytes) -> None:
@@ -92,7 +101,7 @@ def overwrite(path: Path, content: bytes) -> None:
     with on_disk(path, "written"):
         file = os.open(path, os.O_WRONLY | NO_LINK)
         try:
-            os.write(file, content.ljust(os.fstat(file).st_size))
+            _write_all(file, content.ljust(os.fstat(file).st_size))
         finally:
             os.close(file)
 
@@ -102,10 +111,14 @@ def append(path: Path, content: bytes) -> None:
     with on_disk(path, "written"):
         file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK)
         try:
-            while content:
-                content = content[os.write(file, content) :]
+            _write_all(file, content)
         finally:
             os.close(file)
+
+
+def _write_all(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
 
 
 def flush(path: Path) -> None:
@@ -118,14 +131,29 @@ def flush(path: Path) -> None:
             os.close(file)
 
 
-def _flush_folder(folder: Path) -> None:
-    """A new name survives a power cut; Windows has no such call."""
+def flush_folder(folder: Path) -> None:
+    """A new name in the folder survives a power cut; Windows has no such call."""
     if os.name == "posix":
         opened = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+# Reading
+
+
+def read_bytes(path: Path, first: int = 0, most: int = -1) -> bytes:
+    """At most `most` bytes of the file from byte `first` on, counted from its end where that is negative.
+
+    OSError where a link, a pipe or a folder lies in its place."""
+    with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL, "it is no file")
+        file.seek(first if first >= 0 else max(0, status.st_size + first))
+        return file.read(most)
 
 
 # JSON
@@ -135,22 +163,19 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in the file; FileError for anything else."""
+def read_json(path: Path, remedy: str = "put back a copy of it, or delete that folder") -> dict[str, Any]:
+    """The object in the file; FileError, with the remedy, for anything else."""
     with on_disk(path, "read"):
-        if path.stat().st_size > LARGEST_JSON:
-            raise FileError(f"{path} cannot be read: it has over {LARGEST_JSON:,} bytes; {_MEND}")
-        content = path.read_bytes()
+        content = read_bytes(path, most=LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise FileError(f"{path} cannot be read: it has over {LARGEST_JSON:,} bytes; {remedy}")
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path} cannot be read ({error}); {_MEND}") from error
+        raise FileError(f"{path} cannot be read ({error}); {remedy}") from error
     if not isinstance(value, dict):
-        raise FileError(f"{path} cannot be read: it holds no JSON object; {_MEND}")
+        raise FileError(f"{path} cannot be read: it holds no JSON object; {remedy}")
     return value
-
-
-_MEND = "put back a copy of it, or delete that folder"
 
 
 def _refuse_constant(name: str) -> float:

@@ -17,9 +17,10 @@ import torch
 from icm import files
 from icm.config import RunConfig
 from icm.data import resolve_source
+from icm.errors import ActionableError
 from icm.mechanisms import parse
 from icm.models import choose_device
-from icm.store import Run, RunBusy, RunStore, StoreError, store_root
+from icm.store import SHIPPED, Run, RunBusy, RunStore, StoreError, store_root
 
 START_TIMEOUT = 30.0  # seconds until the trainer must hold its lock
 PROJECT = Path(__file__).parents[1]
@@ -31,6 +32,10 @@ def create(store: RunStore, run_id: str, config: RunConfig, root: Path, command:
     """A new run, not started, after a look at its words; ConfigError, DataError, StoreError or DeviceError.
 
     What `auto` means here, for source and device, is settled and written down."""
+    if run_id == SHIPPED:
+        raise StoreError(
+            f"{run_id} is the name of the run that ships with the project; choose another --run-id"
+        )
     parse(config.mechanisms)
     device, source = choose_device(config.device).type, resolve_source(config.source, root)
     config = replace(config, source=source, device=device)
@@ -49,18 +54,27 @@ def start(run: Run, root: Path) -> None:
     with run.starting():
         if run.is_alive():
             raise RunBusy(f"run {run.id} is already being trained")
+        run.clear_stop()  # of a trainer that was killed; whoever asks from now on means this one
         with _log_of(run) as log:
             process = _begin(["resume", run.id], run.folder.parent, root, log)
         deadline = time.monotonic() + START_TIMEOUT
         while not run.is_alive():
             if process.poll() is not None and process.returncode != 0:
-                raise StoreError(f"run {run.id} could not be started: {run.log_tail(1)}")
+                raise _not_started(run, f"could not be started: {run.log_tail(1)}")
             if process.returncode == 0:
                 return  # done before we looked
             if time.monotonic() > deadline:
                 process.terminate()
-                raise StoreError(f"run {run.id} did not start within {START_TIMEOUT:g} s; see {run.log}")
+                raise _not_started(run, f"did not start within {START_TIMEOUT:g} s; see {run.log}")
             time.sleep(0.02)
+
+
+def _not_started(run: Run, words: str) -> StoreError:
+    """The error to raise; a run that was never begun says so too, instead of being on its way."""
+    with contextlib.suppress(ActionableError), run.locked():
+        if run.status().phase == "created":
+            run.write_status("failed", 0, run.status().of, words)
+    return StoreError(f"run {run.id} {words}")
 
 
 def _log_of(run: Run) -> IO[bytes]:
@@ -129,14 +143,19 @@ class Job:
 
     def last_words(self) -> str:
         """The last line it printed; empty when it printed nothing."""
-        lines = self.log.read_text(errors="replace").split("\n")
+        try:
+            lines = self.log.read_text(errors="replace").split("\n")
+        except OSError:  # somebody tidied up
+            return ""
         said = [line.strip() for line in lines if line.strip()]
         return said[-1].removeprefix("icm: ") if said else ""
 
 
 def _start_job(words: list[str], store: Path, root: Path) -> Job:
-    log = Path(tempfile.mkdtemp()) / "log.txt"
-    with log.open("wb") as output:
+    with files.on_disk(Path(tempfile.tempdir or "the folder for temporary files"), "written"):
+        log = Path(tempfile.mkdtemp()) / "log.txt"
+        output = log.open("wb")
+    with output:
         return Job(_begin(words, store, root, output), log)
 
 

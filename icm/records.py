@@ -3,8 +3,10 @@
 Here the truth (which mechanism made an image) meets the learner's result. Axes: expert, batch; expert, mechanism."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -38,16 +40,24 @@ class StepRecord:
             if type(row[name]) is not int or not 0 <= row[name] <= LARGEST:
                 raise ValueError(f"its {name} is no count")
         for name in ("seconds", "psnr", "expert_loss", "discriminator_loss"):
-            if type(row[name]) is not float and (type(row[name]) is not int or abs(row[name]) > LARGEST):
+            if not _is_number(row[name]):
                 raise ValueError(f"its {name} is no number")
-        table = (experts, mechanisms)
         try:
-            wins, score = np.array(row["wins"]), np.array(row["score"], dtype=float)
-        except (TypeError, ValueError, OverflowError):
+            wins, score = np.array(row["wins"]), np.array(row["score"], dtype=object)
+        except ValueError:  # rows of different length
             raise ValueError("its tables hold more than numbers") from None
-        if wins.shape != table or wins.dtype.kind != "i" or (wins < 0).any() or score.shape != table:
+        if not (wins.shape == score.shape == (experts, mechanisms)):
             raise ValueError(f"its tables are not {experts} experts by {mechanisms} mechanisms")
+        if wins.dtype.kind != "i" or (wins < 0).any() or wins.sum() != row["images"]:
+            raise ValueError("its wins do not add up to its images")
+        if not all(each is None or _is_number(each) for each in score.flat):
+            raise ValueError("one of its scores is no number")
         return cls(**row)
+
+
+def _is_number(value: object) -> bool:
+    """A finite number, and none so large that sums with it fail."""
+    return type(value) in (int, float) and isfinite(value) and abs(value) <= LARGEST  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True)
@@ -60,21 +70,47 @@ class Rows:
 
 
 def read_rows(lines: Sequence[str], experts: int, mechanisms: int, until: int) -> Rows:
-    """The rows up to step `until`, in order; what cannot be read, or goes back in time, is left out and named."""
-    kept, records, damaged = [], [], []
-    for number, line in enumerate(lines, start=1):
+    """The rows up to step `until`, as many as there are in growing order of steps; what cannot be read, or is out of that
+    order, is left out and named."""
+    sound: dict[int, StepRecord] = {}
+    damaged: dict[int, str] = {}
+    for number, line in enumerate(lines):
         try:
             record = StepRecord.from_json(json.loads(line), experts, mechanisms)
-            if records and record.step <= records[-1].step:
-                raise ValueError(f"its step {record.step} comes after step {records[-1].step}")
         except (ValueError, RecursionError) as error:
-            damaged.append(f"line {number} of metrics.jsonl is left out: {error}")
+            damaged[number] = str(error)
             continue
-        if record.step > until:
-            break
-        kept.append(line)
-        records.append(record)
-    return Rows(kept, records, damaged)
+        if record.step <= until:
+            sound[number] = record
+    numbers = list(sound)
+    growing = [numbers[place] for place in longest_growing([record.step for record in sound.values()])]
+    for number in sound.keys() - set(growing):
+        damaged[number] = f"its step {sound[number].step} is not between those of the rows around it"
+    return Rows(
+        lines=[lines[number] for number in growing],
+        records=[sound[number] for number in growing],
+        damaged=[
+            f"line {number + 1} of metrics.jsonl is left out: {damaged[number]}" for number in sorted(damaged)
+        ],
+    )
+
+
+def longest_growing(values: Sequence[int]) -> list[int]:
+    """Places of the longest strictly growing selection of the values, in order (patience sorting)."""
+    lowest_ends: list[int] = []  # of the selections of length 1, 2, …
+    ends: list[int] = []  # their places
+    before: list[int | None] = []
+    for place, value in enumerate(values):
+        length = bisect_left(lowest_ends, value)
+        before.append(ends[length - 1] if length else None)
+        lowest_ends[length : length + 1] = [value]
+        ends[length : length + 1] = [place]
+    chosen: list[int] = []
+    place = ends[-1] if ends else None
+    while place is not None:
+        chosen.append(place)
+        place = before[place]
+    return chosen[::-1]
 
 
 class Window:

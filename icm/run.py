@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -24,12 +25,11 @@ from icm.mechanisms import parse
 from icm.models import DeviceError, Engine, choose_device, choose_engine, set_arithmetic, weights
 from icm.records import StepRecord, Window, read_rows
 from icm.shapes import Logits, MechanismIndex, Winner
-from icm.store import Phase, Run, StoreError
+from icm.store import START_ANEW, Phase, Run, Status, StoreError
 from icm.transfer import Transfer, measure, transfer
 from icm.unseen import Look, load_unseen
 
 HEARTBEAT = 0.5  # seconds between two writes of status.json
-START_ANEW = "what it has so far can still be looked at; train another run like it to go on"
 PACKAGES = ("torch", "torchvision", "numpy", "streamlit")
 
 Draw = Callable[[str, int, int], data.Batch]  # stream of random numbers, step, images
@@ -61,22 +61,36 @@ def train(run: Run, root: Path, asked_to_stop: Callable[[], bool] | None = None)
     Every way out leaves a state from which a resume goes on as if nothing had happened. `asked_to_stop` is asked after
     every step; without it the run's folder is."""
     run.refuse_shipped()
+    before = _status_of(run)
     try:
         yield from _train(run, root, asked_to_stop or run.stop_requested)
     except Exception as error:
-        _record_failure(run, error)
+        _record_failure(run, error, before)
         raise
 
 
-def _record_failure(run: Run, error: Exception) -> None:
-    """Writes down why the run ended, if its folder still takes that; the error itself is raised either way."""
+def _status_of(run: Run) -> Status | None:
     with suppress(ActionableError):
-        step, of = 0, 0
-        with suppress(ActionableError):
-            status = run.status()
-            step, of = status.step, status.of
+        return run.status()
+    return None
+
+
+def _record_failure(run: Run, error: Exception, before: Status | None) -> None:
+    """Writes down why the run ended, if its folder still takes that; the error itself is raised either way.
+
+    A run that could not be made ready to go on is where it was `before`: finished, stopped, or failed at that step."""
+    now, words = _status_of(run), " ".join(str(error).split())
+    phase: Phase = "failed"
+    at, said = now, words
+    if before is not None and now is not None and now.phase == "preparing":
+        at = before
+        if before.phase == "finished":
+            phase, said = "finished", before.message
+        elif before.phase == "stopped":
+            phase, said = "stopped", f"could not go on: {words}"
+    with suppress(ActionableError):
         if run.is_in_place():
-            run.write_status("failed", step, of, " ".join(str(error).split()))
+            run.write_status(phase, at.step if at else 0, at.of if at else 0, said)
 
 
 class Pulse:
@@ -179,19 +193,25 @@ def _prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[]
     """Images, networks and optimisers, fresh or as the newest usable state has them; later rows are dropped."""
     run.prepare_folders()
     device = _device_of(run, config)
+    notices = _other_torch(run)
     engine = _settle_environment(run, device, config.arithmetic)
     state, draw = fresh(config, root, device, engine)
     experts, mechanisms = config.model.experts, len(config.mechanisms)
     window = Window(experts, mechanisms)
-    notices = _load_newest(run, state, window)
+    notices += _load_newest(run, state, window)
 
     rows = read_rows(run.metric_lines(), experts, mechanisms, until=state.step)
     notices += rows.damaged
-    lost = state.step * config.training.batch - sum(row.images for row in rows.records) - window.images.sum()
-    if lost:
+    counted = sum(row.images for row in rows.records) + int(window.images.sum())
+    lost = state.step * config.training.batch - counted
+    if lost > 0:
         notices.append(
-            f"the rows of {lost // config.training.batch:,} of the {state.step:,} steps so far are lost: "
+            f"the rows of {ceil(lost / config.training.batch):,} of the {state.step:,} steps so far are lost: "
             "wins and lines have a gap there, the networks have not"
+        )
+    elif lost < 0:
+        notices.append(
+            f"the rows count {-lost:,} images more than the {state.step:,} steps so far had: wins and lines are wrong there"
         )
     run.write_metrics(rows.lines)
     history = HistoryWriter(run.history_file, experts, mechanisms, rows.records)
@@ -223,24 +243,25 @@ def _load_newest(run: Run, state: training.TrainState, window: Window) -> list[s
         return refused
     if refused:
         raise StoreError(f"run {run.id} has no state that can be used: {'; '.join(refused)}; {START_ANEW}")
-    if run.metric_lines() or run.snapshot_steps():
-        raise StoreError(
-            f"run {run.id} has rows or snapshots but no state to go on from, and going on from nothing "
-            f"would overwrite them; {START_ANEW}"
-        )
+    run.refuse_stateless()
     return []
 
 
 def _device_of(run: Run, config: RunConfig) -> torch.device:
     """The device to train on: a run that has begun stays on the kind of device it began on, where its numbers are the same."""
     began = run.environment().get("device")
+    like_it = f"to train one like it here: {command_line(replace(config, device='auto'))}"
     if began is None:
-        return choose_device(config.device)
+        try:
+            return choose_device(config.device)
+        except DeviceError as error:
+            raise DeviceError(
+                f"run {run.id} is to be trained on {config.device}, which is not available here; {like_it}"
+            ) from error
     try:
         kind = torch.device(began).type
     except (TypeError, RuntimeError) as error:
         raise StoreError(f"run {run.id}: environment.json names no device but {began!r}") from error
-    like_it = f"to train one like it here: {command_line(replace(config, device='auto'))}"
     if config.device not in ("auto", kind):
         raise DeviceError(f"run {run.id} began on {kind} and cannot go on on {config.device}; {like_it}")
     try:
@@ -331,9 +352,21 @@ def outcome_of(batch: data.Batch, output: training.StepOutput) -> Outcome:
     )
 
 
+def _other_torch(run: Run) -> list[str]:
+    """A sentence when the run was trained with another torch so far."""
+    packages, now = run.environment().get("packages"), version("torch")
+    before = packages.get("torch") if isinstance(packages, dict) else None
+    if before in (None, now):
+        return []
+    return [
+        f"the run was trained with torch {before} so far and goes on with torch {now}: "
+        "from here on it may round otherwise than an unbroken run"
+    ]
+
+
 def _settle_environment(run: Run, device: torch.device, arithmetic: str) -> Engine:
     """Writes down what this sitting computes with. Engine and thread count decide the rounding: a resume takes the first ones."""
-    environment = run.environment()
+    environment = {"created": run.created, **run.environment()}
     threads = environment.setdefault("threads", torch.get_num_threads())
     if "engine" not in environment:
         environment["engine"] = asdict(choose_engine(device, arithmetic))

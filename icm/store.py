@@ -7,6 +7,7 @@
 The lock, held by the trainer for its life, is the only test of alive. Only `RunStore.create` makes a run's folder: hidden
 first, renamed when it is complete. No torch here: arrays are numpy's."""
 
+import errno
 import json
 import os
 import platform
@@ -30,6 +31,7 @@ from icm.files import FileError
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 STALLED_AFTER = 10.0  # seconds without a heartbeat
 STARTING_FOR = 30.0  # seconds that a new run may take until its trainer holds the lock
+PASSING = 0.3  # seconds that a reader's look at a lock may be in the way
 STATES_KEPT = 2
 LABEL_LENGTH = 60
 LARGEST = 2**53  # beyond it a number in a file is nothing that we wrote
@@ -49,6 +51,9 @@ CARD = {
     "over_steps_images": int,
     "over_steps": list,
 }
+
+STATUS_ANEW = "resume the run, which writes it anew"
+START_ANEW = "what it has so far can still be looked at; train another run like it to go on"
 
 Phase = Literal["created", "preparing", "identity", "competing", "stopped", "finished", "failed"]
 RunState = Literal["starting", "preparing", "running", "stalled", "stopped", "finished", "crashed"]
@@ -104,6 +109,7 @@ class RunStore:
                     if run.folder.is_dir():
                         run.folder.rename(self.root / f"{GONE}{run_id}")
                     made.folder.rename(run.folder)
+                    files.flush_folder(self.root)
             except BaseException:
                 shutil.rmtree(made.folder, ignore_errors=True)
                 raise
@@ -133,7 +139,7 @@ class RunStore:
         return sorted(found, key=lambda run: (run.created, run.id), reverse=True)
 
     def durations(self) -> dict[str, float] | None:
-        """Seconds that a run of each preset takes at most, as timed here; None when nobody has timed it on this machine."""
+        """Seconds that a run of each preset takes at most, as timed here; None when not each was timed on this machine."""
         try:
             kept = files.read_json(self.root / DURATIONS)
         except FileError:
@@ -141,7 +147,9 @@ class RunStore:
         seconds = kept.get("seconds")
         if kept.get("machine") != _machine() or not isinstance(seconds, dict):
             return None
-        return {name: float(value) for name, value in seconds.items() if _is_number(value)}
+        if not all(_is_number(seconds.get(name)) for name in configuration.PRESETS):
+            return None
+        return {name: float(seconds[name]) for name in configuration.PRESETS}
 
     def write_durations(self, seconds: dict[str, float]) -> None:
         with files.on_disk(self.root, "made"):
@@ -249,13 +257,14 @@ class Run:
     def label(self) -> str:
         """What a person calls the run; the run id when nobody has named it."""
         try:
-            text = (self.folder / "label.txt").read_bytes()[: 4 * LABEL_LENGTH].decode(errors="replace")
+            text = files.read_bytes(self.folder / "label.txt", most=4 * LABEL_LENGTH).decode(errors="replace")
         except OSError:
             return self.id
         return _one_line(text)[:LABEL_LENGTH] or self.id
 
     def rename(self, label: str) -> None:
         """Sets the label, one line of at most `LABEL_LENGTH` characters; empty takes it away. The run id stays."""
+        self.refuse_shipped()
         text = _one_line(label)
         if len(text) > LABEL_LENGTH:
             raise StoreError(f"the label has {len(text)} characters; use at most {LABEL_LENGTH}")
@@ -264,6 +273,7 @@ class Run:
     def extend(self, steps: int) -> None:
         """More steps of competition, from a run that nobody trains; a resume then goes on to there."""
         self.refuse_shipped()
+        self.refuse_stateless()
         with self.starting(), self.locked():
             now = self.config()
             if steps <= now.training.steps:
@@ -287,12 +297,28 @@ class Run:
         gone = self.folder.with_name(f"{GONE}{self.id}-{os.getpid()}-{time.time_ns()}")
         with self.starting(), self.locked(), files.on_disk(self.folder, "deleted"):
             self.folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)  # what is left goes when the next run is made
+            files.flush_folder(gone.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+        if gone.exists():
+            raise StoreError(
+                f"run {self.id} is deleted, but not all of {gone} can be removed; remove it by hand"
+            )
 
     def refuse_shipped(self) -> None:
         """StoreError for the run that ships with the project: it stays as it is."""
         if self.id == SHIPPED:
             raise StoreError(f"run {self.id} ships with the project and stays as it is; train one like it")
+
+    def refuse_stateless(self) -> None:
+        """StoreError for a run that has come further than its start and kept no state: going on would overwrite what it has."""
+        if self.state_steps():
+            return
+        written = self.history_file.is_file() and self.history_file.stat().st_size > 0
+        if written or self.metric_lines() or self.snapshot_steps():
+            raise StoreError(
+                f"run {self.id} has rows or snapshots but no state to go on from, and going on from nothing "
+                f"would overwrite them; {START_ANEW}"
+            )
 
     # How it is
 
@@ -309,7 +335,7 @@ class Run:
             files.overwrite(path, json.dumps(asdict(status)).encode())  # a full disk has room for this
 
     def status(self) -> Status:
-        row = files.read_json(self.folder / "status.json")
+        row = files.read_json(self.folder / "status.json", remedy=STATUS_ANEW)
         names = [each.name for each in fields(Status)]
         fits = (
             sorted(row) == sorted(names)
@@ -319,21 +345,22 @@ class Run:
             and all(_is_number(row[name]) for name in ("heartbeat", "steps_per_second"))
         )
         if not fits:
-            raise StoreError(
-                f"run {self.id}: status.json does not fit this version; resume the run or delete it"
-            )
+            raise StoreError(f"run {self.id}: status.json does not fit this version; {STATUS_ANEW}")
         return Status(**row)
 
     def state(self) -> RunState:
         """What a person is told: the lock says whether the trainer lives, the heartbeat whether it moves.
 
         A heartbeat from the future was written before somebody set the clock back, and says nothing of now."""
-        status, alive = self.status(), self.is_alive()
-        if alive:
+        status, starting = (
+            self.status(),
+            self.is_being_started(),
+        )  # before the lock: a launcher lets go when that is held
+        if self.is_alive():
             if abs(time.time() - status.heartbeat) > STALLED_AFTER:
                 return "stalled"
             return "preparing" if status.phase in ("created", "preparing") else "running"
-        if files.is_held(self.folder / "start.lock"):
+        if starting:
             return "starting"
         if status.phase == "created":
             return "starting" if abs(time.time() - status.heartbeat) < STARTING_FOR else "stopped"
@@ -347,6 +374,10 @@ class Run:
         """Whether a trainer holds the lock."""
         return files.is_held(self.folder / "lock")
 
+    def is_being_started(self) -> bool:
+        """Whether somebody waits for a trainer process to take the lock."""
+        return files.is_held(self.folder / "start.lock")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """The trainer's lock, for as long as the block lasts; RunBusy when another trainer has it."""
@@ -357,7 +388,7 @@ class Run:
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Held while a trainer process is being started; RunBusy when somebody else is starting one."""
-        with self._held("start.lock", 0.0, "started"):
+        with self._held("start.lock", PASSING, "started"):
             yield
 
     @contextmanager
@@ -401,9 +432,7 @@ class Run:
     def log_tail(self, lines: int) -> str:
         """The last lines of what the trainer printed; empty when it printed nothing."""
         try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 400 * lines))
-                text = file.read().decode(errors="replace")
+            text = files.read_bytes(self.log, first=-400 * lines).decode(errors="replace")
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
@@ -415,7 +444,7 @@ class Run:
         if not os.path.lexists(self.metrics_file):
             return []
         with files.on_disk(self.metrics_file, "read"):
-            text = self.metrics_file.read_bytes().decode(errors="replace")
+            text = files.read_bytes(self.metrics_file).decode(errors="replace")
         return text.split("\n")[:-1]
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -445,6 +474,8 @@ class Run:
         """For the trainer that holds the lock: no left-overs of a killed one, and the folders that older runs lack."""
         for name in ("snapshots", "state"):
             with files.on_disk(self.folder / name, "made"):
+                if (self.folder / name).is_symlink():
+                    raise OSError(errno.ELOOP, "it is a link")
                 (self.folder / name).mkdir(exist_ok=True)
         for folder in (self.folder, self.folder / "snapshots", self.folder / "state"):
             files.sweep(folder)
@@ -473,14 +504,16 @@ class Run:
     def save_state(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Afterwards the newest states are this one and the ones before it. Later ones are from a future that was given up."""
         files.write_arrays(self.folder / "state" / _step_name(step), arrays)
+        self._remove_states([each for each in self.state_steps() if each > step])
         self.prune_states(step)
 
     def prune_states(self, step: int) -> None:
-        """Leaves the state of that step, which is whole, and the ones before it, as many as are kept."""
-        steps = self.state_steps()
-        kept = [each for each in steps if each <= step][-STATES_KEPT:]
-        for other in set(steps) - set(kept):
-            path = self.folder / "state" / _step_name(other)
+        """Of the states up to that step leaves the newest, as many as are kept."""
+        self._remove_states([each for each in self.state_steps() if each <= step][:-STATES_KEPT])
+
+    def _remove_states(self, steps: list[int]) -> None:
+        for step in steps:
+            path = self.folder / "state" / _step_name(step)
             with files.on_disk(path, "removed"):
                 path.unlink(missing_ok=True)
 
@@ -509,7 +542,9 @@ def _is_husk(folder: Path) -> bool:
     """Whether the folder holds nothing but what a run has before it is complete: no configuration, no rows, no networks."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    found = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if not files.is_temporary(path.name)
+    }
     return found <= HUSK and not files.is_held(folder / "lock")
 
 
@@ -518,7 +553,10 @@ def _step_name(step: int) -> str:
 
 
 def _steps(folder: Path) -> list[int]:
-    """The steps of the files that are named as we name them, in order."""
+    """The steps of the files that are named as we name them, in order. Links are left out, as in the store."""
+    if folder.is_symlink():
+        return []
     found = [re.fullmatch(r"step_(\d{6,18})\.safetensors", path.name) for path in folder.glob("step_*")]
     steps = sorted({int(match[1]) for match in found if match})
-    return [step for step in steps if (folder / _step_name(step)).is_file()]
+    files_there = ((step, folder / _step_name(step)) for step in steps)
+    return [step for step, path in files_there if path.is_file() and not path.is_symlink()]

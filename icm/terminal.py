@@ -90,7 +90,7 @@ def follow(run: Run, root: Path, signals: list[int]) -> int:
     """Trains `run`, whose lock we hold, and shows how it goes; a signal that was caught saves and stops."""
     from icm import run as running
 
-    console = Console(file=Unfailing(sys.stdout))  # pyright: ignore[reportArgumentType]
+    console = Console(file=Unfailing(sys.stdout), markup=False)  # pyright: ignore[reportArgumentType]
     show = _show_bar if console.is_terminal else _show_lines
     show(console, run, running.train(run, root, lambda: bool(signals) or run.stop_requested()))
     last = run.status()

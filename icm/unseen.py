@@ -1,7 +1,8 @@
 """Image sets that no expert learned from, brought to the look of the digits: 32 x 32, ink bright on 0.
 
 How drawings are brought there decides what the discriminator makes of them, so there are two looks: `digits` is MNIST's
-own (look.py) with Omniglot's thin strokes widened; `plain` shrinks the whole picture to MNIST's field of 28 pixels.
+own (look.py) with Omniglot's thin strokes widened; `plain` shrinks the whole picture, of a set to MNIST's field of 28
+pixels, of a person's folder to all 32 (as Draw does).
 docs/LOG.md has what each gives. Pixels: image 1 height width."""
 
 import bz2
@@ -226,7 +227,7 @@ def _whole(name: str) -> Callable[[Path], bool]:
 
 SETS: dict[str, Kind] = {
     "mnist": Kind("MNIST, test digits", has_mnist, _load_test_digits),
-    "builtin": Kind("Built-in digits, held out", lambda root: True, _load_builtin_digits),
+    "builtin": Kind("Built-in digits", lambda root: True, _load_builtin_digits),
     "alphabets": Kind("Unseen alphabets, drawn with fonts", lambda root: True, _load_alphabets),
     "omniglot": Kind("Omniglot, evaluation set", _whole("omniglot"), _load_omniglot),
     "fashion": Kind("Fashion-MNIST, test set", _whole("fashion"), _load_fashion),

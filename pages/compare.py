@@ -183,7 +183,7 @@ def over_training(card: dict[str, Any], step: int) -> None:
                 alt=f"Lines: {unit} of every set at each kept snapshot",
             )
     st.caption(
-        f"Kept with the run, measured on {plain(card['date'])}: {card['over_steps_images']} images a mechanism at each kept "
+        f"Kept with the run, measured in evaluation mode on {plain(card['date'])}: {card['over_steps_images']} images a mechanism at each kept "
         f"step. The run: {plain(card['command'])}, {runs.counted(card['threads'], 'thread')}. "
         f"Seeds tried: {plain(card['seeds_tried'])}"
     )
@@ -227,9 +227,9 @@ def comparison(run: Run) -> None:
             f"Measured now on {MEASURED} images a mechanism, in evaluation mode, after step {step:,} of run “{plain(run.label)}”. "
             + (
                 "No expert was ever trained on them."
-                if seen.held_out
-                else "MNIST is not here: the built-in digits on the left are some of MNIST's training digits, so the experts, and the digit "
-                "reader, may have learned from them."
+                if seen.never_trained_on(name)
+                else "The built-in digits are some of MNIST's training digits, so the experts, and the digit reader, may have learned "
+                "from them."
             )
         )
     with telling():

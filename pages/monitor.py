@@ -16,7 +16,7 @@ from icm.history import History, Stretch
 from icm.ownership import owners, win_entropy, win_share
 from icm.store import Run, RunState
 from pages.ui import runs
-from pages.ui.told import plain, telling
+from pages.ui.told import plain, telling, told
 
 REST = 5.0  # seconds, while somebody may resume it elsewhere
 PLAY = 0.8  # seconds a snapshot
@@ -41,8 +41,13 @@ def pace_of(seen: runs.Glance | None) -> float | None:
 
 def moving(run: Run, pace: float | None, was_live: bool) -> None:
     """Everything that moves."""
-    with telling():
+    try:
         look(run, pace, was_live)
+    except ActionableError as error:
+        if st.session_state.get("playing"):  # the run before this one
+            st.session_state["playing"] = False
+            st.rerun()
+        told(error)
 
 
 def look(run: Run, pace: float | None, was_live: bool) -> None:
@@ -100,8 +105,7 @@ def head(seen: runs.Glance, with_what: str, pace: float | None) -> None:
                 st.rerun()  # rows come at another pace than when the page was opened
     runs.progress(seen)
     st.caption(with_what)
-    if seen.state == "crashed":
-        runs.crash_report(seen)
+    runs.last_words(seen)
 
 
 def toggle_play() -> None:
@@ -185,6 +189,7 @@ def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
     with st.container(horizontal=True):
         for name, value in values.items():
             st.metric(name, value, help=runs.METRIC_HELP[name], border=True, width="stretch")
+    st.caption(runs.WHILE_TRAINING)
 
 
 def charts(lines: Stretch, then: History, mechanisms: list[str], marked: int | None) -> None:

@@ -125,7 +125,7 @@ if base is not None:
     )
 else:
     base = PRESETS[preset]
-prefix = like or preset
+prefix = f"like {like}" if like else preset
 
 # Everything below needs torch, which takes seconds to import the first time: the cards are on the page by then.
 from icm import launch  # noqa: E402
@@ -143,18 +143,18 @@ first, second, between, third, fourth = st.columns([2, 2, 2, 3, 4])
 seed = first.number_input(
     "Seed",
     min_value=0,
-    max_value=2**31 - 1,
+    max_value=settings.MOST["seed"],
     value=base.seed,
     step=1,
     help=help_of["seed"],
     key=f"{prefix}:seed",
 )
 experts = second.number_input(
-    "Experts", min_value=1, max_value=100, value=base.model.experts, step=1, key=f"{prefix}:experts",
+    "Experts", min_value=1, max_value=settings.MOST["model.experts"], value=base.model.experts, step=1, key=f"{prefix}:experts",
     help=field_sentences(type(base.model))["experts"],
 )  # fmt: skip
 steps = between.number_input(
-    "Steps", min_value=1, max_value=1_000_000, value=base.training.steps, step=50, key=f"{prefix}:steps",
+    "Steps", min_value=1, max_value=settings.MOST["training.steps"], value=base.training.steps, step=50, key=f"{prefix}:steps",
     help=field_sentences(type(base.training))["steps"],
 )  # fmt: skip
 wished = next((name for name, each in sources.items() if each == base.source), None)
@@ -239,11 +239,7 @@ def present() -> None:
         seen = runs.glance(run)
     except ActionableError as error:
         told(error)
-        if run.id != SHIPPED and st.button("Delete this folder", icon=":material/delete:"):
-            with acting(run, "delete"):
-                run.delete()
-                st.rerun()
-        tell_refused(run, "delete")
+        mend(run)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{runs.title(seen)}**")
@@ -252,10 +248,24 @@ def present() -> None:
     actions(seen)
     if seen.live and run.stop_requested():
         st.caption("Stopping after the present step; nothing is lost.")
-    if seen.state == "crashed":
-        runs.crash_report(seen)
+    runs.last_words(seen)
     verb = "stop" if seen.live else "evaluate" if seen.state == "finished" else "resume"
     st.code(f"python -m icm {verb} {run.id}", language="bash", wrap_lines=True)
+
+
+def mend(run: Run) -> None:
+    """What can be done with a run that cannot be read: a resume writes a damaged status.json anew."""
+    if run.id == SHIPPED:
+        return
+    with st.container(horizontal=True):
+        if run.state_steps() and st.button("Resume", icon=":material/resume:"):
+            with acting(run, "resume"):
+                resume(run)
+        if st.button("Delete this folder", icon=":material/delete:"):
+            with acting(run, "delete"):
+                run.delete()
+                st.rerun()
+    tell_refused(run, "resume", "delete")
 
 
 def actions(seen: runs.Glance) -> None:
@@ -281,7 +291,7 @@ def actions(seen: runs.Glance) -> None:
             st.rerun()
     if again:
         with acting(seen.run, "resume"):
-            resume(seen)
+            resume(seen.run)
     tell_refused(seen.run, "stop", "resume")
 
 
@@ -302,10 +312,10 @@ def tell_refused(run: Run, *actions: str) -> None:
         told(error)
 
 
-def resume(seen: runs.Glance) -> None:
+def resume(run: Run) -> None:
     with st.spinner("Starting the trainer…"):
-        launch.start(seen.run, root)
-    st.switch_page("monitor.py", query_params={"run": seen.run.id})
+        launch.start(run, root)
+    st.switch_page("monitor.py", query_params={"run": run.id})
 
 
 def more_steps(seen: runs.Glance) -> None:
@@ -317,7 +327,7 @@ def more_steps(seen: runs.Glance) -> None:
         if st.button("Resume to there", type="primary", key=f"extend-{seen.run.id}"):
             with acting(seen.run, "extend"):
                 seen.run.extend(int(steps))
-                resume(seen)
+                resume(seen.run)
         tell_refused(seen.run, "extend")
 
 

@@ -45,7 +45,7 @@ def numbers(seen: runs.Glance, history: History) -> None:
     with st.container(horizontal=True):
         for name, value in values.items():
             st.metric(name, value, border=True, width="stretch", help=runs.METRIC_HELP[name])
-    st.caption(f"{history.last_step:,} steps in {runs.duration(history.seconds)}")
+    st.caption(f"{history.last_step:,} steps in {runs.duration(history.seconds)}. {runs.WHILE_TRAINING}")
 
 
 def side_by_side(chosen: list[Run]) -> None:

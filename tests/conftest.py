@@ -37,6 +37,7 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+LONG = ("test_browser.py", "test_torture.py", "test_letting_in.py", "test_browser_draw.py", "test_cli.py")
 SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 
@@ -54,6 +55,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["ICM_BFLOAT16"] = str(config.getoption("--bfloat16"))
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: two processes, a file at a time, then end at about the same time."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
 
 
 @pytest.fixture

@@ -206,6 +206,29 @@ def test_twenty_starts_at_once_give_one_trainer(store: RunStore, root: Path, tin
     launch.stop(run, timeout=60.0)
 
 
+def test_a_run_that_says_rich_markup_of_itself_breaks_no_list(
+    store: RunStore, tiny: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = store.create("odd", tiny, {})
+    config = run.folder / "config.json"
+    config.write_text(config.read_text().replace('"tiny"', '"[/x]"'))
+    store.create("sound", tiny, {})
+    assert cli.main(["runs", "--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert "[/x]" in out
+    assert "sound" in out
+
+
+@pytest.mark.parametrize("words", [["--steps"], ["--images", "0"]])
+def test_an_export_of_nothing_is_refused(
+    store: RunStore, tiny: RunConfig, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.create("one", tiny, {})
+    out = ["--out", str(tmp_path / "out"), "--store", str(store.root)]
+    assert cli.main(["export", "one", *out, *words]) == 2
+    assert capsys.readouterr().err.startswith(f"icm: {words[0]} ")
+
+
 def test_speed_times_every_preset_and_keeps_it_for_the_page(store: RunStore, root: Path) -> None:
     store.write_durations({})
     timed = icm("speed", "--json", root=root)

@@ -64,14 +64,15 @@ def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, bat
     state = make_state(norm, ENGINES[engine], torch.float64)
     textbook = textbook_with_the_weights_of(state, torch.float64)
 
-    won: set[int] = set()
+    # Fewer images than experts: in each step one of them wins nothing.
+    canonical, transformed = (
+        images[: EXPERTS - 1].double() for images in (batch.canonical, batch.transformed)
+    )
     for _ in range(2):
-        winner = textbook.step(batch.canonical.double(), batch.transformed.double())
-        output = train_step(state, batch.canonical.double(), batch.transformed.double())
+        winner = textbook.step(canonical, transformed)
+        output = train_step(state, canonical, transformed)
         assert output.contest.winner.tolist() == winner.tolist()
-        won |= set(winner.tolist())
 
-    assert len(won) < EXPERTS, "the situation needs an expert without a win"
     for index, expert in enumerate(textbook.experts):
         for mine, theirs in zip(of_expert(state.experts, index), expert.parameters(), strict=True):
             torch.testing.assert_close(mine, theirs.detach(), rtol=0, atol=1e-10)

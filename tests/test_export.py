@@ -85,6 +85,36 @@ def test_an_export_that_fails_leaves_the_earlier_one(
             export(trained, root, tmp_path / "out")
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
 
+    rename = Path.rename
+
+    def cut_off(path: Path, target: Path) -> Path:
+        if path.name.endswith(".tmp"):
+            raise KeyboardInterrupt  # between the two renames
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            export(trained, root, tmp_path / "out")
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+
     export(trained, root, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir() if "out" in path.name) == ["out"]
     assert Run(tmp_path / "out").card() is not None
+
+
+def test_what_came_into_the_folder_while_the_export_measured_stays(
+    trained: Run, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Run.write_card
+
+    def somebody_works_there(made: Run, card: dict) -> None:
+        write(made, card)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+
+    monkeypatch.setattr(Run, "write_card", somebody_works_there)
+    with pytest.raises(StoreError, match="not empty and no earlier export"):
+        export(trained, root, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+    assert not list(tmp_path.glob(".out*"))

@@ -1,9 +1,16 @@
 """Sets are fetched by a process of their own, which can be stopped and whose last words reach the page."""
 
+import errno
+import os
+import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from icm import launch
+from icm.config import RunConfig
+from icm.files import FileError
 from icm.store import RunStore
 
 
@@ -34,3 +41,39 @@ def test_what_has_come_so_far_is_counted_from_the_start(store: RunStore, tmp_pat
     (tmp_path / "part").write_bytes(bytes(2_500_000))
     assert fetch.megabytes() == 2.5
     ended(fetch)
+
+
+def test_where_no_log_can_be_written_that_is_said_in_a_sentence(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(FileError, match=r"cannot be written \(No space left on device\); free some space"):
+        launch.start_timing(store, tmp_path)
+
+
+def test_a_log_that_somebody_removed_has_no_last_words(store: RunStore, tmp_path: Path) -> None:
+    fetch = ended(launch.start_fetch("nowhere", tmp_path))
+    fetch.log.unlink()
+    assert fetch.last_words() == ""
+
+
+def test_a_mistake_of_ours_keeps_its_traceback_in_the_log(
+    store: RunStore, root: Path, tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer is a real process, in which one function has a mistake."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import icm.run\n"
+        "def mistake(*_): raise TypeError('a mistake of ours')\n"
+        "icm.run.outcome_of = mistake\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(launch.PROJECT)]))
+    run = launch.create(store, "one", tiny, root, command="a test")
+    launch.start(run, root)
+    assert launch._children[-1].wait(timeout=60) == 1
+    text = run.log_tail(100)
+    assert "Traceback" in text
+    assert text.endswith("TypeError: a mistake of ours")
+    assert (run.status().phase, run.status().message) == ("failed", "a mistake of ours")

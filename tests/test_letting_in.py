@@ -24,6 +24,7 @@ PROJECT = Path(__file__).parents[1]
 SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 HOSTILE = (
+    "a -> b <- c <-> d -- e >= f <= g ~= h",  # which a page would make signs of
     "![x](http://evil.test/p.png)",
     "[x](http://evil.test/)",
     "[![x](http://evil.test/p.png)](http://evil.test/)",

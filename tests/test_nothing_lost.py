@@ -1,5 +1,6 @@
 """A run survives what happens to it: a full disk, a folder that vanishes, a lost file, a clock set back, a signal."""
 
+import contextlib
 import json
 import os
 import resource
@@ -7,9 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from icm.files import FileError
 from icm.history import read_history
 from icm.models import DeviceError
 from icm.store import Run, RunBusy, RunStore, StoreError
+from tests.torture.disks import give_up_rights
 
 PROJECT = Path(__file__).parents[1]
 
@@ -94,12 +98,63 @@ def test_a_run_whose_states_are_all_damaged_is_refused_and_nobody_is_told_to_del
     assert run.metric_lines() == rows
 
 
+def test_a_run_that_cannot_go_on_stays_what_it_was(run: Run, root: Path) -> None:
+    """Not made ready, nothing done: a finished run has not crashed, a stopped one stands where it stopped and says why."""
+    train(run, root, stop_at=6)
+    shutil.move(run.folder / "state", run.folder.parent / "kept")
+    with pytest.raises(StoreError, match="no state to go on from"):
+        train(run, root)
+    status = run.status()
+    assert (run.state(), status.phase, status.step, status.of) == ("stopped", "stopped", 6, 12)
+    assert status.message.startswith("could not go on: run one has rows or snapshots but no state")
+
+    shutil.rmtree(run.folder / "state")
+    shutil.move(run.folder.parent / "kept", run.folder / "state")
+    train(run, root)
+    before = run.status()
+    shutil.rmtree(run.folder / "state")
+    with pytest.raises(StoreError, match="no state to go on from"):
+        train(run, root)
+    assert (run.state(), run.status().step) == ("finished", before.step)
+    with pytest.raises(StoreError, match="no state to go on from"):
+        run.extend(99)
+    assert (run.state(), run.config().training.steps) == ("finished", 12)
+
+
+def test_a_damaged_status_says_that_a_resume_mends_it(run: Run, root: Path) -> None:
+    train(run, root, stop_at=6)
+    (run.folder / "status.json").write_text("[]")
+    with pytest.raises(FileError, match="resume the run, which writes it anew") as damage:
+        run.status()
+    assert "delete" not in str(damage.value)
+    train(run, root)
+    assert run.state() == "finished"
+
+
+def test_a_run_trained_with_another_torch_so_far_is_told_so(run: Run, root: Path) -> None:
+    train(run, root, stop_at=6)
+    run.write_environment({**run.environment(), "packages": {"torch": "1.0"}})
+    (notice,) = train(run, root, stop_at=8)
+    assert notice.startswith("the run was trained with torch 1.0 so far and goes on with torch ")
+    assert train(run, root) == []
+
+
+def test_no_run_takes_the_name_of_the_run_in_the_box(store: RunStore, root: Path, tiny: RunConfig) -> None:
+    with pytest.raises(StoreError, match="pretrained is the name of the run that ships"):
+        launch.create(store, "pretrained", tiny, root, command="a test")
+    assert not (store.root / "pretrained").exists()
+
+
 def test_the_run_in_the_box_is_never_resumed(store: RunStore, root: Path, config: RunConfig) -> None:
     shipped = store.create("pretrained", config, {})
     before = content(shipped)
-    for resume in (lambda: launch.start(shipped, root), lambda: list(running.train(shipped, root))):
+    for change in (
+        lambda: launch.start(shipped, root),
+        lambda: list(running.train(shipped, root)),
+        lambda: shipped.rename("mine"),
+    ):
         with pytest.raises(StoreError, match="ships with the project and stays as it is; train one like it"):
-            resume()
+            change()
     assert content(shipped) == before
 
 
@@ -123,6 +178,20 @@ def test_a_millionth_step_comes_after_the_one_before(run: Run) -> None:
     for step in (999_900, 999_950, 1_000_000):
         run.save_state(step, arrays(step))
     assert run.state_steps() == [999_950, 1_000_000]
+
+
+def test_a_state_that_cannot_be_read_now_is_kept_until_the_next_save(run: Run, root: Path) -> None:
+    train(run, root, stop_at=6)
+    newest = run.folder / "state" / "step_000006.safetensors"
+    content = newest.read_bytes()
+    newest.write_bytes(content[:-1])
+    with run.locked():
+        events = running.train(run, root)
+        while next(events).phase == "preparing":
+            pass
+        assert newest.read_bytes() == content[:-1]
+        list(events)
+    assert run.state_steps() == [8, 12]
 
 
 def test_states_of_a_future_that_was_given_up_go_with_the_next_save(run: Run) -> None:
@@ -217,6 +286,45 @@ def test_a_damaged_row_is_left_out_and_told(run: Run, root: Path) -> None:
     assert read_history(run.history_file, 3, 3).missing_images(batch=8) == 8
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("psnr", float("nan"), "its psnr is no number"),
+        ("expert_loss", float("inf"), "its expert_loss is no number"),
+        ("seconds", float("nan"), "its seconds is no number"),
+        ("images", 9, "its wins do not add up to its images"),
+        ("score", [["a"] * 3] * 3, "one of its scores is no number"),
+        ("step", 5, "its step 5 is not between those of the rows around it"),
+        ("step", 1_000_000, ""),  # beyond the state: a future that was given up
+    ],
+)
+def test_a_row_that_cannot_be_so_is_left_out_and_the_sound_ones_stay(
+    run: Run, root: Path, field: str, value: object, said: str
+) -> None:
+    train(run, root, stop_at=6)
+    lines = run.metric_lines()
+    lines[2] = json.dumps({**json.loads(lines[2]), field: value})
+    run.write_metrics(lines)
+    notices = train(run, root)
+    assert [row["step"] for row in run.metrics()] == [1, 2, *range(4, 13)]
+    assert not said or f"line 3 of metrics.jsonl is left out: {said}" in notices
+    assert any("the rows of 1 of the 6 steps so far are lost" in notice for notice in notices)
+    assert np.isfinite(read_history(run.history_file, 3, 3).all().psnr).all()
+
+
+def test_what_a_person_is_told_is_printed_as_it_is(run: Run, root: Path) -> None:
+    """An array of that name is what rich would take for the end of a style."""
+    train(run, root, stop_at=6)
+    state = run.saved_state(6)
+    files.write_arrays(
+        run.folder / "state" / "step_000006.safetensors", {**state, "[/x]": state["window.steps"]}
+    )
+    done = icm("resume", "one", root=root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[/x] belongs nowhere" in done.stdout
+    assert run.state() == "finished"
+
+
 def test_rows_that_do_not_reach_the_state_are_told(run: Run, root: Path) -> None:
     train(run, root, stop_at=6)
     run.write_metrics(run.metric_lines()[:-2])  # a power cut that took the newest rows
@@ -227,7 +335,7 @@ def test_rows_that_do_not_reach_the_state_are_told(run: Run, root: Path) -> None
 # Item 9: a full disk
 
 
-def icm(*words: str, root: Path, limit: int) -> subprocess.CompletedProcess[str]:
+def icm(*words: str, root: Path, limit: int = resource.RLIM_INFINITY) -> subprocess.CompletedProcess[str]:
     """A command whose process may write files of at most `limit` bytes."""
 
     def bounded() -> None:
@@ -259,6 +367,20 @@ def test_a_state_that_cannot_be_written_ends_the_training_with_path_remedy_and_a
     assert not list(run.folder.rglob(".*"))
 
 
+def test_what_killed_trainers_left_goes_with_the_resume(run: Run, root: Path) -> None:
+    """Of this version, and of the one before, which named it otherwise."""
+    train(run, root, stop_at=6)
+    left = [
+        run.folder / "state" / ".step_000006.safetensors.1234-5678.tmp",
+        run.folder / "state" / ".step_000006.safetensors.1234",
+        run.folder / ".status.json.1234",
+    ]
+    for path in left:
+        path.write_bytes(b"half")
+    train(run, root)
+    assert not [path for path in left if path.exists()]
+
+
 def test_a_disk_with_no_room_for_a_file_still_takes_why_the_run_failed(
     run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,7 +406,8 @@ def test_a_disk_with_no_room_for_a_file_still_takes_why_the_run_failed(
 
 
 def test_a_training_goes_on_when_nobody_can_read_what_it_prints(store: RunStore, root: Path) -> None:
-    command = f"{sys.executable} -m icm train --preset tiny --source builtin --run-id mute"
+    short = "--preset tiny --source builtin --identity.steps 3 --training.steps 9"
+    command = f"{sys.executable} -m icm train {short} --run-id mute"
     for redirection in ("| true", ">&-", ">/dev/full"):
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", f"{command} {redirection}"],
@@ -353,8 +476,11 @@ def test_an_early_ctrl_c_is_answered_by_one_line_at_most(store: RunStore, root: 
     for line in process.stderr:
         if line.startswith("import time:") and line.split("|")[-1].strip() == imported:
             break
+    else:
+        pytest.fail(f"{imported} was never imported")
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
+    assert process.returncode in (0, 1, 130)
     lines = [line for line in complaint.splitlines() if not line.startswith("import time:")]
     assert lines in ([], ["icm: interrupted"])
     for run in store.runs():
@@ -387,6 +513,7 @@ def test_a_name_whose_making_was_interrupted_can_be_made(
 def test_a_husk_of_an_older_version_gives_its_name_back(store: RunStore, config: RunConfig) -> None:
     (store.root / "two").mkdir()
     (store.root / "two" / "start.lock").touch()
+    (store.root / "two" / ".status.json.1234").touch()
     store.create("two", config, {})
     (store.root / "reader").mkdir()
     (store.root / "reader" / "card.json").write_text("{}")
@@ -397,9 +524,20 @@ def test_a_husk_of_an_older_version_gives_its_name_back(store: RunStore, config:
 def test_a_deleted_run_has_no_name_before_it_has_no_content(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed half-way
-    run.delete()
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.delete()
     assert not run.folder.exists()
+
+
+def test_what_a_deletion_cannot_remove_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    with pytest.raises(StoreError, match=r"run one is deleted, but not all of .*\.gone-one.* can be removed"):
+        run.delete()
 
 
 def test_a_run_that_is_being_started_is_neither_deleted_nor_lengthened(run: Run) -> None:
@@ -410,6 +548,73 @@ def test_a_run_that_is_being_started_is_neither_deleted_nor_lengthened(run: Run)
 
 
 # Items 15 and 16: what a reader believes
+
+
+def test_a_reader_keeps_no_launcher_out(run: Run) -> None:
+    """Each look holds the lock for an instant, which looks without a pause make the usual case."""
+    with run.starting():
+        pass
+    done = threading.Event()
+    readers = [
+        threading.Thread(target=lambda: [run.state() for _ in iter(done.is_set, True)]) for _ in range(2)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(200):
+            with run.starting():
+                pass
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
+
+
+def test_a_stop_that_is_asked_for_while_the_trainer_is_on_its_way_is_heard(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.request_stop()  # of a trainer that was killed: not meant for this one
+    run.extend(100_000)
+    begin = launch._begin
+
+    def begin_and_be_stopped(*words: Any) -> Any:
+        assert not run.stop_requested()
+        run.request_stop()
+        return begin(*words)
+
+    monkeypatch.setattr(launch, "_begin", begin_and_be_stopped)
+    launch.start(run, root)
+    deadline = time.monotonic() + 60
+    while run.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert run.state() == "stopped"
+
+
+def test_a_run_whose_trainer_died_at_once_is_not_on_its_way(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [sys.executable, "-c", "raise SystemExit('no memory')"]
+    monkeypatch.setattr(launch, "_begin", lambda *_: subprocess.Popen(words, stderr=subprocess.DEVNULL))
+    with pytest.raises(StoreError, match="could not be started"):
+        launch.start(run, root)
+    assert (run.state(), run.status().phase) == ("crashed", "failed")
+
+
+def test_a_store_that_may_only_be_read_can_be_looked_at(store: RunStore, run: Run, root: Path) -> None:
+    train(run, root)
+    for path in (store.root, run.folder, run.folder / "state", run.folder / "snapshots"):
+        path.chmod(0o555)
+    child = os.fork()
+    if child == 0:  # not root any more
+        give_up_rights()
+        (seen,) = store.runs()
+        looks = seen.state() == "finished" and not seen.is_alive() and seen.snapshot(12) and seen.metrics()
+        os._exit(0 if looks and not os.access(run.folder, os.W_OK) else 1)
+    _, status = os.waitpid(child, 0)
+    for path in (store.root, run.folder, run.folder / "state", run.folder / "snapshots"):
+        path.chmod(0o755)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_run_between_making_and_training_is_starting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -492,7 +697,37 @@ def test_a_state_that_is_whole_but_does_not_fit_is_passed_over(run: Run, root: P
         assert run.state_steps() == [4, 6]
 
 
-# Item 20: links
+# Item 20: links, and what else is no file
+
+
+def test_a_link_inside_a_run_is_neither_read_nor_written_through(
+    run: Run, root: Path, tmp_path: Path
+) -> None:
+    train(run, root, stop_at=6)
+    outside = tmp_path / "outside"
+    for name in ("state", "snapshots"):
+        shutil.move(run.folder / name, outside / name)
+        (run.folder / name).symlink_to(outside / name)
+    (outside / "state" / ".keep.tmp").touch()
+    (outside / "secret").write_text("a secret")
+    for name in ("label.txt", "log.txt"):
+        (run.folder / name).symlink_to(outside / "secret")
+    before = content(Run(outside))
+    assert (run.state_steps(), run.snapshot_steps()) == ([], [])
+    assert (run.label, run.log_tail(5)) == ("one", "")
+    with pytest.raises(ActionableError, match=r"(state|snapshots) cannot be made .*a link lies where"):
+        train(run, root)
+    assert content(Run(outside)) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "status.json", "label.txt", "log.txt", "metrics.jsonl"])
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(store: RunStore, run: Run, name: str) -> None:
+    run.write_metrics([])
+    (run.folder / name).unlink(missing_ok=True)
+    os.mkfifo(run.folder / name)
+    for look in (run.config, run.status, lambda: run.label, lambda: run.log_tail(3), run.metrics, store.runs):
+        with contextlib.suppress(ActionableError):
+            look()
 
 
 def test_a_link_in_the_store_is_neither_listed_nor_touched(store: RunStore, run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import json
 import os
 import re
@@ -372,6 +373,67 @@ def test_a_new_run_takes_the_digits_and_the_device_of_the_one_it_is_like(
     assert box(show("train.py", preset="quick"), "Device").value == "cuda"  # a preset says auto
 
 
+@pytest.mark.parametrize("changed", [{"seed": 2**31}, {"training": {"steps": 2_000_000}}])
+def test_a_run_that_the_form_cannot_show_is_told(trained: Run, changed: dict[str, Any]) -> None:
+    config = trained.config()
+    sections = {
+        name: {**vars(getattr(config, name)), **value} if isinstance(value, dict) else value
+        for name, value in changed.items()
+    }
+    change_config(trained, **sections)
+    app = show("train.py", like="a-run")
+    assert not app.exception
+    assert "is too large for this form; use the command line" in words(app)
+
+
+def test_a_run_whose_status_is_damaged_is_resumed_from_the_page(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumed: list[str] = []
+    monkeypatch.setattr("icm.launch.start", lambda run, root: resumed.append(run.id))
+    (trained.folder / "status.json").write_text("{")
+    app = show("train.py", run="a-run")
+    assert "resume the run, which writes it anew" in words(app)
+    press(app, "Resume")
+    assert resumed == ["a-run"]
+
+
+def test_why_a_stopped_run_could_not_go_on_is_told(trained: Run) -> None:
+    trained.write_status("stopped", 3, 6, "could not go on: it began on cuda, which is not here")
+    for page in ("train.py", "monitor.py"):
+        assert "Could not go on: it began on cuda, which is not here." in words(show(page, run="a-run"))
+
+
+def test_a_crashed_run_without_a_state_is_not_said_to_go_on(trained: Run) -> None:
+    trained.write_status("competing", 3, 6)
+    assert "Resume goes on from the last saved state" in words(show("monitor.py"))
+    shutil.rmtree(trained.folder / "state")
+    assert "Resume goes on" not in words(show("monitor.py"))
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "environment.json", "history.f8"])
+def test_play_ends_with_a_run_that_cannot_be_read(trained: Run, damaged: str) -> None:
+    (trained.folder / damaged).unlink()
+    (trained.folder / damaged).mkdir()
+    app = unopened("monitor.py", run="a-run")
+    app.session_state["playing"] = True  # of the run that was shown before
+    app.run()
+    assert not app.exception
+    assert app.session_state["playing"] is False
+    assert f"{damaged} cannot be read" in words(app)
+
+
+def test_presets_of_which_one_was_never_timed_are_timed(
+    store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("icm.launch.start_timing", lambda store, root: TimingThatFailed())
+    for kept in ({}, {"tiny": 5.0, "quick": "soon", "paper": 1080.0}):
+        store.write_durations(kept)  # pyright: ignore[reportArgumentType]
+        text = words(show("train.py"))
+        assert "could not be timed on this machine" in text
+        assert "being timed" not in text
+
+
 def test_what_the_other_run_had_and_is_not_here_is_told(trained: Run) -> None:
     change_config(trained, source="mnist", device="mps")
     text = words(show("train.py", like="a-run"))
@@ -453,6 +515,38 @@ def refuse(*arguments: object, **named: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("label", "state"),
+    [
+        ("Save", "finished"),
+        ("Resume to there", "finished"),
+        ("Stop", "running"),
+        ("Start training", "finished"),
+    ],
+)
+def test_a_full_disk_is_told_where_the_button_is(
+    trained: Run, monkeypatch: pytest.MonkeyPatch, label: str, state: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    held, make = STATES[state]
+    make(trained)
+    with trained.locked() if held else contextlib.nullcontext():
+        app = show("train.py", run="a-run")
+        typed = next(each for each in app.text_input if each.label == "Label")
+        typed.set_value("typed").run()
+        monkeypatch.setattr("icm.files.os.fsync", full)
+        opened = os.open
+        monkeypatch.setattr(
+            "icm.store.os.open",
+            lambda path, *rest: full() if str(path).endswith("STOP") else opened(path, *rest),
+        )
+        press(app, label)
+    assert not app.exception
+    assert "cannot be written (No space left on device); free some space" in words(app)
+
+
+@pytest.mark.parametrize(
     ("what", "label", "state"),
     [
         ("icm.store.Run.rename", "Save", "finished"),
@@ -493,7 +587,8 @@ def test_monitor_says_how_many_images_have_lost_their_rows(
 
 
 def test_what_is_counted_while_learning_is_said_to_be(trained: Run) -> None:
-    helps = {metric.label: metric.help for metric in show("monitor.py").metric}
-    for name in ("One-to-one", "Restored"):
-        assert "Counted while the networks learn" in helps[name]
-        assert "evaluation mode" in helps[name]
+    put_beside(trained)
+    for page in ("monitor.py", "versus.py"):
+        captions = "\n".join(caption.value for caption in show(page).caption)
+        assert "Wins and PSNR are counted while the networks learn" in captions
+        assert "in evaluation mode" in captions

@@ -54,6 +54,10 @@ class Shown:
         """Whether no expert learned from these digits: the built-in ones are some of MNIST's training digits."""
         return self.source == self.config.source
 
+    def never_trained_on(self, name: str) -> bool:
+        """Whether no expert learned from these digits, nor from the set of that name."""
+        return self.held_out and not (self.config.source == "mnist" and name == "builtin")
+
     @property
     def kind_of_digit(self) -> str:
         """What the digits in the pictures are, in words that claim no more than is so."""

@@ -25,14 +25,12 @@ LARGEST = 2**53 - 1  # beyond it a browser's numbers have gaps
 TICK = 1.0  # seconds between two looks while the run is being trained, at least
 SLOWEST_TICK = 3.0  # where a row takes longer than a second: a look at nothing new only slows the trainer
 WHILE_TRAINING = (
-    "Counted while the networks learn and, with batch norm, with the statistics of each batch. Compare, the card and "
-    "icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
+    "Wins and PSNR are counted while the networks learn and, with batch norm, with the statistics of each batch. Compare, "
+    "cards and icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
 )
 METRIC_HELP = {
-    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images. "
-    + WHILE_TRAINING,
-    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better. "
-    + WHILE_TRAINING,
+    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
+    "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
     "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
     "Speed": "Steps per second of the trainer.",
     "Time left": "Of the present phase, at the present speed.",
@@ -309,11 +307,16 @@ def time_left(seen: Glance) -> str:
     return duration(seconds)
 
 
-def crash_report(seen: Glance) -> None:
-    """What the trainer last said, and what to do."""
+def last_words(seen: Glance) -> None:
+    """What the trainer of a run that has ended said last, and what to do."""
+    said = seen.status.message
+    if seen.state == "stopped" and said:
+        st.caption(f":material/info: {plain(said[0].upper() + said[1:])}.")
+    if seen.state != "crashed":
+        return
+    going_on = " Resume goes on from the last saved state." if seen.run.state_steps() else ""
     st.error(
-        f"{plain(seen.status.message or 'The trainer ended without a word.')} "
-        "Resume goes on from the last saved state.",
+        f"{plain(said or 'The trainer ended without a word.')}{going_on}",
         icon=":material/error:",
     )
     st.code(seen.run.log_tail(12) or "The log is empty.", language=None, wrap_lines=True)

@@ -13,6 +13,7 @@ from pages.ui.told import told
 
 COLUMNS = 5  # mechanisms in a row
 LARGEST = 1e15  # a browser's numbers have gaps beyond 2^53, and steps of a tenth are added
+MOST = {"seed": 2**31 - 1, "model.experts": 100, "training.steps": 1_000_000}  # in the boxes above the form
 
 
 def refuse_unshowable(config: RunConfig) -> None:
@@ -26,7 +27,7 @@ def refuse_unshowable(config: RunConfig) -> None:
         if isinstance(value, int | float)
     }
     for name, value in numbers.items():
-        if value > LARGEST:
+        if value > MOST.get(name, LARGEST):
             raise ConfigError(f"{name} {value} is too large for this form; use the command line")
 
 

@@ -12,9 +12,11 @@ from icm.errors import ActionableError
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
-# Found in text that was escaped too: addresses and mail addresses become links, `:name:` a symbol, `:red[…]` a colour. An
-# invisible sign, the word joiner, keeps them apart.
-JOINED = re.compile(r"(?<=:)(?=[\w+/-])|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+# Found in text that was escaped too: addresses and mail addresses become links, `:name:` a symbol, `:red[…]` a colour, `->` an
+# arrow. An invisible sign, the word joiner, keeps them apart.
+JOINED = re.compile(
+    r"(?<=:)(?=[\w+/-])|(?<=www)(?=\.)|(?<=@)|(?<=[-<])(?=[-=>])|(?<=[>~])(?==)", re.IGNORECASE
+)
 WORD_JOINER = "\u2060"
 
 

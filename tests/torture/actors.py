@@ -109,18 +109,20 @@ def look(words: Sequence[str]) -> int:
 
 
 def visit(words: Sequence[str]) -> int:
-    """Takes the trainer's lock of a run now and then until `words[2]`; prints each time it was held, and "refused"."""
+    """Takes the lock of a run's launcher and that of its trainer in turn until `words[2]`; prints "launched" or "trained" each time
+    it was held, and "refused"."""
     store, run_id, until = words
     run = RunStore(Path(store)).open(run_id)
     while time.monotonic() < float(until):
-        begun = time.monotonic()
-        try:
-            with run.locked():
-                time.sleep(0.004)
-            print("held", begun, time.monotonic())
-        except RunBusy:
-            print("refused", begun, time.monotonic())
-        time.sleep(0.03)
+        for held, take in (("launched", run.starting), ("trained", run.locked)):
+            begun = time.monotonic()
+            try:
+                with take():
+                    time.sleep(0.004)
+                print(held, begun, time.monotonic())
+            except RunBusy:
+                print("refused", begun, time.monotonic())
+            time.sleep(0.015)
     return 0
 
 

@@ -6,10 +6,12 @@ tenth of the trainers are real commands, the others forked (`forks`). Signals ar
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from icm.store import Run, RunStore
 from tests.torture import ground as on
@@ -23,9 +25,11 @@ MARKS = (
     "unequal: not the unbroken run",
     "left-over files",
     "traceback",
+    "a kill that was meant to come inside a save did not",
 )
-LOST, UNREADABLE, UNEQUAL, LEFT_OVER, TRACEBACK = MARKS
+LOST, UNREADABLE, UNEQUAL, LEFT_OVER, TRACEBACK, OUTSIDE = MARKS
 PATIENCE = 60.0  # seconds for a trainer to come to a moment
+TRAINERS = 10  # that a kill inside a save may take; one was enough each time
 
 
 def trial(place: Ground, kills: int, in_saves: int, in_creations: int, real: int, moments: int) -> Row:
@@ -45,7 +49,10 @@ def trial(place: Ground, kills: int, in_saves: int, in_creations: int, real: int
     for turn, kill in enumerate(plan):
         tally.cases += 1
         run_id = f"{kill.__name__.strip('_').replace('_', '-')}-{turn}"
-        left_temporary += kill(place, run_id)
+        left_one = kill(place, run_id)
+        left_temporary += left_one
+        if kill is _inside_a_save and not left_one:
+            tally.miss(OUTSIDE, run_id)
         _judge(tally, place, run_id, whole)
     tally.figures["killed trainers that left a temporary file"] = left_temporary
     signals.trial(tally, place, moments)
@@ -73,29 +80,43 @@ def _at_random(lasts: float) -> Callable[[Ground, str], bool]:
 
 
 def _inside_a_save(place: Ground, run_id: str) -> bool:
-    """Killed as soon as a temporary file appears among the states, and again until one stays behind."""
-    state = place.store.root / run_id / "state"
-    for _ in range(8):
-        known = place.store.root / run_id / "config.json"
-        words = ("resume", run_id, *place.there()) if known.is_file() else place.train(run_id, on.little())
+    """Killed while a temporary file lies among the states. A trainer is stopped as soon as one appears: where the file has its
+    name by then, it came too late, and the next save is waited for."""
+    folder = place.store.root / run_id
+    for _ in range(TRAINERS):
+        made = (folder / "config.json").is_file()
+        words = ("resume", run_id, *place.there()) if made else place.train(run_id, on.little())
         child = place.forks.icm(*words)
         skip = random.randrange(4)  # saves that are let pass
         deadline = time.monotonic() + PATIENCE
         before = False
         while time.monotonic() < deadline:
-            try:
-                now = any(name.startswith(".") for name in os.listdir(state))
-            except FileNotFoundError:
-                continue
+            now = _saves_a_state(folder)
+            if not now and child.ended():
+                break
             skip -= now and not before
             before = now
-            if skip < 0 or (not now and child.ended()):
-                break
+            if now and skip < 0:
+                child.kill(signal.SIGSTOP)
+                if _saves_a_state(folder):
+                    break
+                child.kill(signal.SIGCONT)
+                before = False
         child.kill()
         child.wait()
-        if _has_temporaries(place, run_id):
+        if _saves_a_state(folder):
             return True
+        if folder.is_dir() and Run(folder).status().phase == "finished":
+            shutil.rmtree(folder)  # there are no more saves in it
     return False
+
+
+def _saves_a_state(folder: Path) -> bool:
+    """Whether a temporary file lies among the states."""
+    try:
+        return any(name.startswith(".") for name in os.listdir(folder / "state"))
+    except FileNotFoundError:
+        return False
 
 
 def _inside_a_creation(place: Ground, run_id: str) -> bool:

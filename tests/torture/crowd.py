@@ -1,10 +1,11 @@
 """Many visitors at once: half of them watch a run that is being trained, the others draw.
 
-Some are tabs, each in a browser session of its own, the others are clients without a browser (`clients`): twenty tabs would
-keep two cores busy with painting. A tick is one run of a fragment or of a page, from the server's first message to its last,
-as the visitor's network sees it. No page and no log shows an error, a tick takes under a second in nineteen of
-twenty cases, the server's memory does not grow, and the run goes on. The short form measures ticks but does not judge them:
-the machine of a test suite has other things to do."""
+Twenty sessions are four tabs, each in a browser session of its own, and sixteen scripted clients on real websockets, without a
+browser (`clients`): twenty tabs would keep two cores busy with painting. A tick is one run of a fragment or of a page, from
+the server's first message to its last; a wait is from the request for it to that last message, as the visitor's network sees
+them (`seen`). No page and no log shows an error, a tick takes under a second in nineteen of twenty cases, a wait of those who
+watch and one of those who draw too, the server's memory does not grow, and the run goes on. The short form measures them but
+does not judge them: the machine of a test suite has other things to do."""
 
 import base64
 import random
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as BrowserError
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from icm.store import Run
@@ -24,20 +26,22 @@ from tests.torture import ground as on
 from tests.torture.clients import Client
 from tests.torture.ground import Ground
 from tests.torture.rows import Row, Tally
+from tests.torture.seen import Seen
 from tests.torture.served import FINISHED, Served, served
 
 MARKS = (
     "an error on a page",
     "exceptions in the server's log",
     "the 95th percentile of a tick is over a second",
+    "the 95th percentile of a wait is over a second",
     "the server's memory grew by a tenth",
     "the run did not go on",
-    "a visitor without ticks",
+    "a visitor without an answer",
 )
-PAGE_ERROR, LOGGED, SLOW, GREW, STOOD_STILL, NO_TICKS = MARKS
-TICK = 1.0  # seconds
+PAGE_ERROR, LOGGED, SLOW, WAITED, GREW, STOOD_STILL, UNANSWERED = MARKS
+TICK = 1.0  # seconds, for a wait as well
 GROWTH = 0.1
-WARM_UP = 0.2  # of the time, before memory and ticks are counted
+WARM_UP = 0.2  # of the time, before memory, ticks and waits are counted
 PAUSE = 0.5  # seconds between two strokes of all who draw
 
 
@@ -48,24 +52,24 @@ class Visitor:
     name: str
     context: BrowserContext
     page: Page
-    ticks: list[float] = field(default_factory=list)  # seconds
-    errors: list[str] = field(default_factory=list)
-    begun: float | None = None
+    draws: bool
+    seen: Seen = field(default_factory=Seen)
+
+    def sent(self, event: dict[str, Any]) -> None:
+        """A frame to the server; its time is the browser's."""
+        if content := _content(event):
+            self.seen.sent(BackMsg.FromString(content), event["timestamp"])
 
     def received(self, event: dict[str, Any]) -> None:
-        """A frame of the websocket; its time is the browser's."""
-        frame = event["response"]
-        if frame["opcode"] != 2:
-            return
-        message = ForwardMsg.FromString(base64.b64decode(frame["payloadData"]))
-        kind = message.WhichOneof("type")
-        if kind == "new_session":
-            self.begun = event["timestamp"]
-        elif kind == "script_finished" and self.begun is not None:
-            self.ticks.append(event["timestamp"] - self.begun)
-            self.begun = None
-        elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
-            self.errors.append(message.delta.new_element.exception.type)
+        """A frame from the server."""
+        if content := _content(event):
+            self.seen.received(ForwardMsg.FromString(content), event["timestamp"])
+
+
+def _content(event: dict[str, Any]) -> bytes:
+    """Of a frame with a message; empty for any other."""
+    frame = event["response"]
+    return base64.b64decode(frame["payloadData"]) if frame["opcode"] == 2 else b""
 
 
 def trial(
@@ -91,9 +95,8 @@ def trial(
                 visitor.context.close()
             for other in others:
                 other.leave()
-            ours, theirs = server.tracebacks()
-            for error in ours + theirs:
-                tally.miss(LOGGED, error)
+            for each in server.raised():
+                tally.miss(LOGGED, each.error)
     finally:
         run.request_stop()
         on.wait_while(run.is_alive)
@@ -105,13 +108,13 @@ def _visitor(browser: Browser, server: Served, number: int) -> Visitor:
     context.set_default_timeout(120_000)
     page = context.new_page()
     draws = number % 2 == 1
-    visitor = Visitor(f"{'drawer' if draws else 'watcher'} {number}", context, page)
-    page.on("pageerror", lambda error: visitor.errors.append(str(error)))
-    page.on(
-        "console", lambda message: visitor.errors.append(message.text) if message.type == "error" else None
-    )
+    visitor = Visitor(f"{'drawing' if draws else 'watching'} tab {number}", context, page, draws)
+    errors = visitor.seen.errors
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     devtools = context.new_cdp_session(page)
     devtools.send("Network.enable")
+    devtools.on("Network.webSocketFrameSent", visitor.sent)
     devtools.on("Network.webSocketFrameReceived", visitor.received)
     page.goto(f"{server.address}/{'draw' if draws else 'monitor?run=live'}")
     page.locator(FINISHED).wait_for(state="attached")
@@ -124,7 +127,8 @@ def _watch(
     """Lets them all watch and draw; then looks at the server's memory and at the run."""
     _let_draw(visitors, WARM_UP * seconds)
     for each in [*visitors, *others]:
-        each.ticks.clear()
+        each.seen.ticks.clear()
+        each.seen.waits.clear()
     memory, rows = [server.megabytes()], on.text(run.metrics_file).count("\n")
     for _ in range(5):
         _let_draw(visitors, (1 - WARM_UP) * seconds / 5)
@@ -142,22 +146,27 @@ def _watch(
 
 
 def _judge(tally: Tally, everyone: Sequence[Visitor | Client], timed: bool) -> None:
-    ticks = [tick for each in everyone for tick in list(each.ticks)]
+    ticks = [tick for each in everyone for tick in list(each.seen.ticks)]
     tally.cases += len(ticks)
-    middle, p95 = np.percentile(ticks, (50, 95)) if ticks else (np.inf, np.inf)
-    tally.figures["p50 and p95 of a tick, seconds"] = f"{middle:.2f}, {p95:.2f}"
-    if timed and p95 > TICK:
-        tally.miss(SLOW, f"{p95:.2f} s")
+    timings = [("a tick", SLOW, ticks)]
+    for who, draws in (("who watches", False), ("who draws", True)):
+        waits = [wait for each in everyone if each.draws == draws for wait in list(each.seen.waits)]
+        timings.append((f"a wait of one {who}", WAITED, waits))
+    for what, mark, seconds in timings:
+        middle, p95 = np.percentile(seconds, (50, 95)) if seconds else (np.inf, np.inf)
+        tally.figures[f"p50 and p95 of {what}, seconds"] = f"{middle:.2f}, {p95:.2f}"
+        if timed and p95 > TICK:
+            tally.miss(mark, f"{what}: {p95:.2f} s")
     for each in everyone:
-        if not each.ticks:
-            tally.miss(NO_TICKS, each.name)
-        for error in dict.fromkeys(each.errors):
+        if not each.seen.waits:
+            tally.miss(UNANSWERED, each.name)
+        for error in dict.fromkeys(each.seen.errors):
             tally.miss(PAGE_ERROR, f"{each.name}: {error[:150]}")
 
 
 def _let_draw(visitors: list[Visitor], seconds: float) -> None:
     """Who draws draws a stroke, in turn; the others watch."""
-    drawers = [visitor for visitor in visitors if visitor.name.startswith("drawer")]
+    drawers = [visitor for visitor in visitors if visitor.draws]
     until = time.monotonic() + seconds
     turn = 0
     while time.monotonic() < until:
@@ -166,7 +175,7 @@ def _let_draw(visitors: list[Visitor], seconds: float) -> None:
         try:
             _stroke(drawer.page)
         except BrowserError as error:
-            drawer.errors.append(str(error).splitlines()[0])
+            drawer.seen.errors.append(str(error).splitlines()[0])
         drawer.page.wait_for_timeout(1000 * PAUSE)
 
 

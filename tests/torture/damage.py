@@ -29,6 +29,9 @@ MARKS = (
 )
 TRACEBACK, SILENT, NOT_RESUMED, NOT_REFUSED = MARKS
 HALF_WAY = "half-way"
+RESUMED = "damaged states resumed from, of each kind of change"
+KINDS = 5  # of change, in turn
+RESUMED_EVERY = 16  # damaged states; no multiple of the kinds, so that all of them are resumed from
 
 Reader = Callable[[Path], dict[str, np.ndarray]]
 
@@ -36,6 +39,7 @@ Reader = Callable[[Path], dict[str, np.ndarray]]
 def trial(place: Ground, changes: int, malformed: int, rows: int) -> Row:
     """`changes` flips, cuts and zero tails, `malformed` safetensors files, `rows` damaged metrics and histories."""
     tally = Tally.of("damage", *MARKS, *damaged_rows.MARKS)
+    tally.figures[RESUMED] = [0] * KINDS
     random.seed(14)
     whole = on.unbroken(place, on.little())
     run = stopped_half_way(place)
@@ -79,7 +83,7 @@ def copy_of(place: Ground, run: Run, name: str) -> Run:
 
 
 def _damaged(content: bytes, kind: int) -> bytes:
-    """A bit flipped, anywhere or in the header; the end cut off; the end zeroed, as after a power cut; nothing left."""
+    """A bit flipped, anywhere or in the header; the end cut off; the end zeroed, as after a power cut; bytes added."""
     place = random.randrange(len(content))
     if kind == 0:
         return _flipped(content, place)
@@ -97,12 +101,12 @@ def _flipped(content: bytes, place: int) -> bytes:
 
 
 def _changed(tally: Tally, place: Ground, run: Run, whole: Run, number: int) -> None:
-    """One damaged file, read as icm reads it; each twentieth state is resumed from as well."""
-    state = number % 2 == 0
+    """One damaged file, a state and a snapshot in turn, read as icm reads it; some of the states are resumed from as well."""
+    turn, state = number // 2, number % 2 == 0
     path = on.newest_state(run.folder) if state else on.newest_snapshot(run.folder)
     assert path
     sound = path.read_bytes()
-    damaged = _damaged(sound, number // 2 % 5)
+    damaged = _damaged(sound, turn % KINDS)
     if damaged == sound:
         return
     read = on.read_state if state else on.read_snapshot
@@ -116,10 +120,12 @@ def _changed(tally: Tally, place: Ground, run: Run, whole: Run, number: int) -> 
         if not on.same_arrays(found, kept):
             tally.miss(SILENT, name)
     except ActionableError:
-        if number % 40 == 0:
-            _judge_resumed(tally, name, copy, whole, place.resumed(copy))
+        pass  # as it should be
     except Exception as error:  # whatever a parser throws is what is counted here
         tally.miss(TRACEBACK, f"{name}: {type(error).__name__}: {error}")
+    if state and turn % RESUMED_EVERY == 0:
+        tally.figures[RESUMED][turn % KINDS] += 1
+        _judge_resumed(tally, name, copy, whole, place.resumed(copy))
 
 
 # Malformed files

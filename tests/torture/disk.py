@@ -184,7 +184,9 @@ def _full(leave: int, moment: str) -> Callable[[Tally, Ground, str], None]:
     def play(tally: Tally, place: Ground, name: str) -> None:
         disk = place.folder / "disk"
         with disks.small_disk(disk, DISK) as mounted:
-            tally.figures["full disk"] = "a small tmpfs" if mounted else "no file over 12,000 bytes"
+            tally.figures["full disk"] = (
+                "a small tmpfs" if mounted else "always the same: no file over 12,000 bytes"
+            )
             if not mounted:
                 return _limited(12_000)(tally, place, name)
             run, child = _begun(RunStore(disk / "runs"), place, moment)

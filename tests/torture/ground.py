@@ -200,6 +200,14 @@ def same_arrays(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> b
     )
 
 
+def same_snapshots(run: Run, other: Run) -> bool:
+    """Of the same steps, with the same arrays."""
+    steps = run.snapshot_steps()
+    return steps == other.snapshot_steps() and all(
+        same_arrays(run.snapshot(step), other.snapshot(step)) for step in steps
+    )
+
+
 def rows_of(run: Run) -> list[dict[str, object]]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics()]
 
@@ -239,6 +247,8 @@ def differences(run: Run, other: Run) -> list[str]:
     found = []
     if ours is None or theirs is None or not same_arrays(ours, theirs):
         found.append("the states")
+    if not same_snapshots(run, other):
+        found.append("the snapshots")
     if rows_of(run) != rows_of(other):
         found.append("the rows of metrics.jsonl")
     if not np.array_equal(sums_of(run), sums_of(other)):

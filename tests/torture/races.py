@@ -3,7 +3,7 @@
 Of twenty simultaneous starts one gets the run and the others are told so. Delete, extend, stop, resume and a new creation of
 the same name, each from a process of its own at about the same time, leave a run that can be resumed and deleted or a name
 that can be made, and nothing else; whatever an actor meets is told in a sentence. Readers never take each other for a
-trainer, and never keep one out."""
+trainer, and never keep one or its launcher out."""
 
 import os
 import random
@@ -24,7 +24,7 @@ MARKS = (
     "husks",
     "a traceback",
     "readers: false alive",
-    "readers: a trainer kept out",
+    "readers: a trainer or its launcher kept out",
 )
 NOT_ONE, START_TRACEBACK, HUSKS, TRACEBACK, FALSE_ALIVE, KEPT_OUT = MARKS
 HEAD_START = 0.15  # seconds for the processes of a turn to be there
@@ -132,14 +132,14 @@ def husks(place: Ground, run_id: str) -> list[str]:
 
 
 def _readers(tally: Tally, place: Ground, seconds: float) -> None:
-    """Six readers of two runs: one that nobody trains, one whose lock is taken for some milliseconds now and then."""
+    """Six readers of two runs: one that nobody trains, one whose locks are taken for some milliseconds now and then."""
     for run_id in ("idle", "visited"):
         run = place.store.create(run_id, on.little(), {})
         run.write_status("competing", 5, 60)
     store, until = str(place.store.root), str(time.monotonic() + seconds)
     readers = [place.forks.start("look", store, "idle", "visited", until) for _ in range(READERS)]
     visits = _spans(place.forks.start("visit", store, "visited", until).wait(seconds + 60).out)
-    held = [(begun, ended) for what, begun, ended in visits if what == "held"]
+    trained = [(begun, ended) for what, begun, ended in visits if what == "trained"]
     refused = [each for each in visits if each[0] == "refused"]
     looks = 0
     for reader in readers:
@@ -149,11 +149,11 @@ def _readers(tally: Tally, place: Ground, seconds: float) -> None:
         for what, begun, end in _spans(ended.out):
             if what == "looks":
                 looks += int(begun)
-            elif what == "idle" or not any(begun <= last and first <= end for first, last in held):
+            elif what == "idle" or not any(begun <= last and first <= end for first, last in trained):
                 tally.miss(FALSE_ALIVE, f"{what} called alive while nobody trained it")
     for _ in refused:
-        tally.miss(KEPT_OUT, "the lock was refused while only readers looked")
-    tally.figures |= {"looks": looks, "locks taken meanwhile": len(held)}
+        tally.miss(KEPT_OUT, "a lock was refused while only readers looked")
+    tally.figures |= {"looks": looks, "locks taken meanwhile": len(visits) - len(refused)}
 
 
 def _spans(out: str) -> list[tuple[str, float, float]]:

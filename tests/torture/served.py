@@ -40,27 +40,39 @@ class Served:
     def address(self) -> str:
         return f"http://localhost:{self.port}"
 
-    def tracebacks(self) -> tuple[list[str], list[str]]:
-        """The errors whose tracebacks are in the log: raised by our files, and raised inside Streamlit on what it was sent."""
-        ours: list[str] = []
-        theirs: list[str] = []
-        _, *blocks = re.split(r"Traceback \(most recent", re.sub(r"\x1b\[[0-9;]*m", "", on.text(self.log)))
-        for block in blocks:
-            lines = [line.strip(" │─╭╮╰╯") for line in block.splitlines()]
-            error = next((line for line in lines if re.match(r"[\w.]+: |[\w.]*Error\b", line)), "an error")
-            # The log breaks paths in the middle of a word.
-            text = "".join(lines)
-            raised_in = re.findall(r'(/[^\s:"]+\.py)(?::\d+|", line)', text)[-1:]
-            inside = any(
-                "site-packages" in path or not path.startswith(str(on.PROJECT)) for path in raised_in
-            )
-            (theirs if inside else ours).append(error[:150])
-        return ours, theirs
+    def raised(self) -> "list[Raised]":
+        """The exceptions in the log so far."""
+        return raised_in(on.text(self.log))
 
     def megabytes(self) -> float:
         """Memory of the server process."""
         found = re.search(r"VmRSS:\s+(\d+)", on.text(Path(f"/proc/{self.process.pid}/status")))
         return int(found[1]) / 1024 if found else 0.0
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An exception in a log: whether it was raised in a file of ours, and whether one stands anywhere in its traceback.
+
+    app.py hands every request on and so stands in every traceback of one: it counts where it is the last."""
+
+    error: str
+    in_ours: bool
+    through_ours: bool
+
+
+def raised_in(log: str) -> list[Raised]:
+    found = []
+    _, *blocks = re.split(r"Traceback \(most recent", re.sub(r"\x1b\[[0-9;]*m", "", log))
+    for block in blocks:
+        lines = [line.strip(" │─╭╮╰╯") for line in block.splitlines()]
+        error = next((line for line in lines if re.match(r"[\w.]+: |[\w.]*Error\b", line)), "an error")
+        # The log breaks paths in the middle of a word.
+        files = re.findall(r'(/[^\s:"]+\.py)(?::\d+|", line)', "".join(lines))
+        ours = [path.startswith((f"{on.PROJECT}/pages/", f"{on.PROJECT}/icm/")) for path in files]
+        in_ours = files[-1:] == [f"{on.PROJECT}/app.py"] or ours[-1:] == [True]
+        found.append(Raised(error[:150], in_ours, in_ours or any(ours)))
+    return found
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """A trainer is told to end by SIGINT, SIGTERM or SIGHUP, from the moment it is started on.
 
 It ends by itself. A run that was made is saved ("stopped", or "finished") and goes on to the unbroken run. Before that
-there is no run, and at most one line. A traceback counts when one of our files is in it: before our first line runs, the
-interpreter answers Ctrl-C in its own words."""
+there is no run. What is said is at most one line; only before our first line runs does the interpreter answer Ctrl-C in its
+own words, a traceback without a file of ours."""
 
 import os
 import random
@@ -98,8 +98,7 @@ def _judge(tally: Tally, place: Ground, run_id: str, ended: Ended | None, whole:
     if ended is None:
         tally.miss(STAYS, f"{run_id}: still there after {PATIENCE:g} s")
         return
-    ours = f'File "{on.PROJECT}'
-    if ("Traceback" in ended.err and ours in ended.err) or (len(ended.lines) > 1 and ours in ended.err):
+    if len(ended.lines) > 1 and not _is_pythons_own(ended.err):
         tally.miss(WORDS, f"{run_id}: {ended.lines[-1]}")
     folder = place.store.root / run_id
     if not (folder / "config.json").is_file():
@@ -117,3 +116,9 @@ def _judge(tally: Tally, place: Ground, run_id: str, ended: Ended | None, whole:
     what = on.differences(run, whole) if again.code == 0 else again.lines[-1:]
     if what:
         tally.miss(UNEQUAL, f"{run_id}: {', '.join(what)}")
+
+
+def _is_pythons_own(err: str) -> bool:
+    """A traceback of the interpreter's start. The virtual environment has files that run then and lie in the project."""
+    ours = [f'File "{on.PROJECT}/{folder}/' for folder in ("icm", "tests")]
+    return "Traceback" in err and not any(frame in err for frame in ours)

@@ -1,6 +1,7 @@
-"""A small file of one run is damaged, and every page is opened at that run; `icm runs` lists the runs.
+"""A small file of one run is damaged, and every page is opened at that run; `icm runs` lists the runs, as a table and as JSON.
 
-No page and no command ends in an exception, and the sound run beside the damaged one can still be chosen."""
+No page and no command ends in an exception, and the sound run beside the damaged one can still be chosen. A drawing is on
+the pad, so that the damaged run's experts are asked; Train is also opened for a new run like the damaged one."""
 
 import contextlib
 import io
@@ -9,7 +10,7 @@ import logging
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from icm import cli
 from tests.torture import ground as on
+from tests.torture.clients import stroke
 from tests.torture.forks import PROJECT
 from tests.torture.ground import Ground
 from tests.torture.rows import Row, Tally
@@ -24,13 +26,13 @@ from tests.torture.small_harms import harms
 
 MARKS = ("exception on a page", "exception of `icm runs`", "the sound run is not listed")
 PAGE, COMMAND, UNLISTED = MARKS
-PAGES: dict[str, dict[str, str]] = {
-    "home.py": {},
-    "train.py": {"run": "damaged"},
-    "monitor.py": {"run": "damaged", "numbers": "true"},
-    "draw.py": {"run": "damaged"},
-    "compare.py": {"run": "damaged"},
-    "versus.py": {"left": "damaged", "right": "sound"},
+PAGES: dict[str, tuple[dict[str, str], ...]] = {  # each with the links that open it
+    "home.py": ({},),
+    "train.py": ({"run": "damaged"}, {"like": "damaged"}),
+    "monitor.py": ({"run": "damaged", "numbers": "true"},),
+    "draw.py": ({"run": "damaged"},),
+    "compare.py": ({"run": "damaged"},),
+    "versus.py": ({"left": "damaged", "right": "sound"},),
 }
 SHORT = (
     "config.json: a list",
@@ -85,9 +87,11 @@ def judge(name: str, folder: Path, sound: Path, root: Path) -> Missed:
     with silent, _environment(ICM_STORE=str(store), ICM_DATA_ROOT=str(own_root)):
         on.time_presets(store, durations)
         harms()[name](store / "damaged", own_root)
-        missed += _listed(name)
-        for page, link in PAGES.items():
-            missed += _shown(name, page, link)
+        for words, states_in in LISTINGS:
+            missed += _listed(name, words, states_in)
+        for page, links in PAGES.items():
+            for link in links:
+                missed += _shown(name, page, link)
     shutil.rmtree(folder)
     return missed
 
@@ -106,30 +110,43 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _listed(name: str) -> Missed:
+def _states_in_table(out: str) -> dict[str, str]:
+    rows = [line.split() for line in out.splitlines()]
+    return {row[0]: row[1] for row in rows if len(row) > 1}
+
+
+def _states_in_json(out: str) -> dict[str, str]:
+    return {row["run"]: row["state"] for row in json.loads(out)}
+
+
+LISTINGS = ((["runs"], _states_in_table), (["runs", "--json"], _states_in_json))
+
+
+def _listed(name: str, words: list[str], states_in: Callable[[str], dict[str, str]]) -> Missed:
     """`icm runs`, in this process."""
-    out = io.StringIO()
+    name, out = f"{name}, `icm {' '.join(words)}`", io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            code = cli.main(["runs", "--json"])
-        rows = json.loads(out.getvalue()) if code == 0 else []
+            code = cli.main(words)
+        states = states_in(out.getvalue()) if code == 0 else {}
     except Exception as error:  # any exception is what is counted here
         return [(COMMAND, f"{name}: {type(error).__name__}: {error}"[:200])]
-    sound = any(row["run"] == "sound" and row["state"] == "finished" for row in rows)
-    return [] if sound else [(UNLISTED, f"{name}: `icm runs`, exit code {code}")]
+    return [] if states.get("sound") == "finished" else [(UNLISTED, f"{name}: exit code {code}")]
 
 
 def _shown(name: str, page: str, link: dict[str, str]) -> Missed:
-    """A page as this link opens it."""
+    """A page as this link opens it, after something was drawn."""
+    name = f"{name}, {page} at {link}"
     try:
         app = AppTest.from_file(str(PROJECT / "pages" / "main.py"), default_timeout=120)
         app.query_params.update(link)
+        app.session_state["pad"] = stroke(left=72, top=30)
         app.switch_page(page).run()
     except Exception as error:  # as above
-        return [(PAGE, f"{name}, {page}: {type(error).__name__}: {error}"[:200])]
+        return [(PAGE, f"{name}: {type(error).__name__}: {error}"[:200])]
     if app.exception:
-        return [(PAGE, f"{name}, {page}: {app.exception[0].proto.type}")]
-    return [] if page == "home.py" or "sound" in _choices(app) else [(UNLISTED, f"{name}, {page}")]
+        return [(PAGE, f"{name}: {app.exception[0].proto.type}")]
+    return [] if page == "home.py" or "sound" in _choices(app) else [(UNLISTED, name)]
 
 
 def _choices(app: AppTest) -> str:

@@ -1,7 +1,8 @@
 """A visitor who speaks Streamlit's protocol badly, random links, and pages of other hosts that want in.
 
-Whatever is sent, the server goes on to serve the next visitor, and its log has no traceback. A Host or an Origin that is not
-the app's own is refused, on plain HTTP as on the websocket."""
+Whatever is sent, the server goes on to serve the next visitor. What no front end sends, Streamlit itself refuses: with an
+exception of its own on the page of whoever sent it, which is counted and not judged. A Host or an Origin that is not the app's own is refused, on plain HTTP as on the
+websocket."""
 
 import http.client
 import random
@@ -26,18 +27,19 @@ UNSERVED, EXCEPTION, LET_IN = MARKS
 EACH = 30  # links of one visitor
 PAGES = ("", "train", "monitor", "draw", "compare", "versus")
 
-Hostile = Callable[[Session, Shown], None]
+Hostile = Callable[[Session, Shown], Shown | None]  # what the page shows then, where it was asked for
 
 
 def payloads(tally: Tally, server: Served, count: int) -> None:
     """Each hostile payload in a session of its own, on the Draw page, which has most widgets; then an honest visitor."""
-    chosen = list(PAYLOADS.items())
+    chosen, refused = list(PAYLOADS.items()), 0
     for index in range(count):
         name, hostile = chosen[index * len(chosen) // count]
         tally.cases += 1
         try:
             with Session(server.port) as session:
-                hostile(session, session.show("draw"))
+                shown = hostile(session, session.show("draw")) or Shown()
+                refused += bool(shown.exceptions)
                 session.read(seconds=0.5)
         except (ConnectionClosed, OSError):
             pass  # thrown out, as may be
@@ -48,12 +50,13 @@ def payloads(tally: Tally, server: Served, count: int) -> None:
                 tally.miss(UNSERVED, f"after {name}: {shown.ended} {shown.exceptions}")
         except (ConnectionClosed, OSError, InvalidHandshake) as error:
             tally.miss(UNSERVED, f"after {name}: {error}")
+    tally.figures["forged messages that the sender's own page answers with an exception"] = refused
 
 
-def _answered(session: Session, state: ClientState) -> None:
+def _answered(session: Session, state: ClientState) -> Shown:
     """Asks for a run of the script and waits for its end."""
     session.send(rerun_script=state)
-    session.read(seconds=20.0)
+    return session.read(seconds=20.0)
 
 
 def _raw(data: bytes | str) -> Hostile:
@@ -67,18 +70,18 @@ def _rerun(**state: object) -> Hostile:
 def _widgets(kind: str = "", **value: object) -> Hostile:
     """Every widget of the page, or every one of a kind, has this value."""
 
-    def hostile(session: Session, shown: Shown) -> None:
+    def hostile(session: Session, shown: Shown) -> Shown:
         states = [WidgetState(id=each, **value) for each, what in shown.widgets.items() if kind in what]  # pyright: ignore[reportArgumentType]
         assert states
-        _answered(session, ClientState(page_name="draw", widget_states=WidgetStates(widgets=states)))
+        return _answered(session, ClientState(page_name="draw", widget_states=WidgetStates(widgets=states)))
 
     return hostile
 
 
-def _unknown_widgets(session: Session, shown: Shown) -> None:
+def _unknown_widgets(session: Session, shown: Shown) -> Shown:
     names = ("", "x" * 10_000, "$$ID-0-none", "../../etc/passwd", "\0")
     states = [WidgetState(id=name, string_value="a") for name in names]
-    _answered(session, ClientState(page_name="draw", widget_states=WidgetStates(widgets=states)))
+    return _answered(session, ClientState(page_name="draw", widget_states=WidgetStates(widgets=states)))
 
 
 def _cut(session: Session, shown: Shown) -> None:
@@ -91,9 +94,9 @@ def _flood(session: Session, shown: Shown) -> None:
         session.send(rerun_script=ClientState(page_name=PAGES[number % 6], query_string=f"run={number}"))
 
 
-def _foreign_files(session: Session, shown: Shown) -> None:
+def _foreign_files(session: Session, shown: Shown) -> Shown | None:
     info = UploadedFileInfo(name="../../etc/passwd", size=10**12, file_id="nobody's")
-    _widgets(file_uploader_state_value=FileUploaderState(uploaded_file_info=[info]))(session, shown)
+    return _widgets(file_uploader_state_value=FileUploaderState(uploaded_file_info=[info]))(session, shown)
 
 
 PAYLOADS: dict[str, Hostile] = {
