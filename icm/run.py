@@ -268,7 +268,7 @@ def _device_of(run: Run, config: RunConfig) -> torch.device:
         return choose_device(kind)
     except (DeviceError, KeyError) as error:
         raise DeviceError(
-            f"run {run.id} began on {kind}, which is not available here, and goes on bit for bit only there; {like_it}"
+            f"run {run.id} began on {kind}, which is not available here, and goes on only there; {like_it}"
         ) from error
 
 

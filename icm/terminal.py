@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from icm.config import RunConfig
 from icm.history import IMAGES_IN_VIEW, history_of
@@ -117,7 +117,7 @@ def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> No
     columns = (
         TextColumn("{task.description:<10}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        MofNCompleteColumn(separator=" of "),  # there is no number yet while the images are read
         TextColumn("{task.fields[speed]:.1f} steps/s"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[count]}"),

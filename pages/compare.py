@@ -228,8 +228,12 @@ def comparison(run: Run) -> None:
             + (
                 "No expert was ever trained on them."
                 if seen.never_trained_on(name)
-                else "The built-in digits are some of MNIST's training digits, so the experts, and the digit reader, may have learned "
-                "from them."
+                else "The built-in digits are some of MNIST's training digits, so the experts may have learned from them."
+            )
+            + (
+                " The digit reader learned from MNIST's training digits, the built-in ones among them."
+                if "builtin" in (seen.source, name)
+                else ""
             )
         )
     with telling():

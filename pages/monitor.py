@@ -62,7 +62,7 @@ def look(run: Run, pace: float | None, was_live: bool) -> None:
     head(seen, with_what, pace)
     steps = run.snapshot_steps()
     marked = moment(steps, pace)
-    seen_until = f"seen_until {run.id}"
+    seen_until = f"seen_until {run.id} {run.created}"  # another run may take the name
     if pace not in (None, PLAY) or not seen.live:
         st.session_state[seen_until] = history.last_step
     history = history.until(st.session_state.get(seen_until, history.last_step))

@@ -422,6 +422,28 @@ def test_a_training_goes_on_when_nobody_can_read_what_it_prints(store: RunStore,
         store.open("mute").delete()
 
 
+def test_a_training_goes_on_when_its_terminal_is_gone(store: RunStore, root: Path) -> None:
+    """With a terminal there is a bar, drawn by a thread of its own."""
+    ours, theirs = os.openpty()
+    words = ["--preset", "tiny", "--source", "builtin", "--run-id", "mute", "--training.steps", "40"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icm", "train", *words],
+        cwd=PROJECT,
+        env={**os.environ, "ICM_DATA_ROOT": str(root), "TERM": "xterm"},
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"competing" not in shown:
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    _, complaint = process.communicate(timeout=120)
+    assert (process.returncode, complaint) == (0, "")
+    assert store.open("mute").state() == "finished"
+
+
 def unignored() -> None:
     """In a new process: signals as a terminal has them, though the tests may have been started with nohup or in the background."""
     for number in (signal.SIGINT, signal.SIGHUP):
