@@ -45,7 +45,7 @@ def numbers(seen: runs.Glance, history: History) -> None:
     with st.container(horizontal=True):
         for name, value in values.items():
             st.metric(name, value, border=True, width="stretch", help=runs.METRIC_HELP[name])
-    st.caption(f"{history.last_step:,} steps in {runs.duration(history.seconds)}. {runs.WHILE_TRAINING}")
+    st.caption(f"{history.last_step:,} steps in {runs.duration(history.seconds)}")
 
 
 def side_by_side(chosen: list[Run]) -> None:
@@ -93,6 +93,7 @@ def side_by_side(chosen: list[Run]) -> None:
                 with st.container(border=True):
                     st.markdown(title)
                     st.echarts_chart(option, height=CHART_HEIGHT, key=f"{side} {alt}", alt=alt)
+    st.caption(runs.WHILE_TRAINING)
 
 
 st.title("Side by side", anchor=False)

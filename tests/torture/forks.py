@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,7 @@ class Forks:
         self.process.stdin.close()
         self.process.wait(timeout=30)
         self.process.stdout.close()
+        shutil.rmtree(self.folder)
 
     def ask(self, **request: Any) -> dict[str, Any]:
         assert self.process.stdin
