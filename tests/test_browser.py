@@ -222,7 +222,8 @@ def test_a_killed_trainer_is_called_crashed_and_a_halted_one_stalled(
 
 
 def script_runs(page: Page) -> list[str]:
-    """Grows with every run of the page's script: how it ended, which says whether it was a fragment's or the page's."""
+    """Grows with every run of the page's script: whether it was a fragment's or the page's. One that is cut short by the next,
+    on a busy machine, counts like any other."""
     ended: list[str] = []
 
     def received(event: dict[str, Any]) -> None:
@@ -230,7 +231,7 @@ def script_runs(page: Page) -> list[str]:
         if frame["opcode"] == 2:
             message = ForwardMsg.FromString(base64.b64decode(frame["payloadData"]))
             if message.WhichOneof("type") == "script_finished":
-                ended.append(ForwardMsg.ScriptFinishedStatus.Name(message.script_finished))
+                ended.append("a fragment" if message.metadata.run.fragment_ids else "the page")
 
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
@@ -282,6 +283,7 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     runs = script_runs(page)
     page.goto(f"{server}/monitor?run=long")
     expect(page.locator(".st-key-one-expert img")).to_be_visible()
+    assert runs[0] == "the page"
     race = page.locator("canvas").first
     race.scroll_into_view_if_needed()
     begun = len(runs)
@@ -291,7 +293,7 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     race.evaluate("chart => { chart.marked = true }")
     before = len(runs)
     frames = frames_of(page, race, until=lambda: len(runs) >= before + 6)
-    assert set(runs[before:]) == {"FINISHED_FRAGMENT_RUN_SUCCESSFULLY"}
+    assert set(runs[before:]) == {"a fragment"}
     assert race.evaluate("chart => chart.marked === true && chart.isConnected")
     assert len(frames) >= 4, "nothing moved"
     assert any((frame != frames[0]).any() for frame in frames)

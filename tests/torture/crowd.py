@@ -43,6 +43,7 @@ TICK = 1.0  # seconds, for a wait as well
 GROWTH = 0.1
 WARM_UP = 0.2  # of the time, before memory, ticks and waits are counted
 PAUSE = 0.5  # seconds between two strokes of all who draw
+PATIENCE = 120.0  # seconds more for whoever has had no answer yet, on a busy machine
 
 
 @dataclass
@@ -125,14 +126,18 @@ def _watch(
     tally: Tally, run: Run, server: Served, visitors: list[Visitor], others: list[Client], seconds: float
 ) -> None:
     """Lets them all watch and draw; then looks at the server's memory and at the run."""
-    _let_draw(visitors, WARM_UP * seconds)
-    for each in [*visitors, *others]:
+    everyone = [*visitors, *others]
+    _let_draw(
+        visitors, WARM_UP * seconds, everyone
+    )  # each has had a page: the server has imported what it needs
+    for each in everyone:
         each.seen.ticks.clear()
         each.seen.waits.clear()
     memory, rows = [server.megabytes()], on.text(run.metrics_file).count("\n")
     for _ in range(5):
         _let_draw(visitors, (1 - WARM_UP) * seconds / 5)
         memory.append(server.megabytes())
+    _let_draw(visitors, 0, everyone)
     grown = on.text(run.metrics_file).count("\n") - rows
     tally.figures |= {
         "tabs and clients": f"{len(visitors)} and {len(others)}",
@@ -164,12 +169,14 @@ def _judge(tally: Tally, everyone: Sequence[Visitor | Client], timed: bool) -> N
             tally.miss(PAGE_ERROR, f"{each.name}: {error[:150]}")
 
 
-def _let_draw(visitors: list[Visitor], seconds: float) -> None:
-    """Who draws draws a stroke, in turn; the others watch."""
+def _let_draw(visitors: list[Visitor], seconds: float, everyone: Sequence[Visitor | Client] = ()) -> None:
+    """Who draws draws a stroke, in turn, for `seconds` and until each of `everyone` has had an answer; the others watch."""
     drawers = [visitor for visitor in visitors if visitor.draws]
     until = time.monotonic() + seconds
     turn = 0
-    while time.monotonic() < until:
+    while (now := time.monotonic()) < until or (
+        now < until + PATIENCE and not all(each.seen.waits for each in everyone)
+    ):
         drawer = drawers[turn % len(drawers)]
         turn += 1
         try:
