@@ -30,6 +30,7 @@ except ImportError:  # Windows
 POLL = 0.01  # seconds between two tries for a lock
 LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link in place of a file could lead out of the store
+BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends, in numbers too
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file would keep its reader waiting
 
 REMEDIES = {
@@ -84,7 +85,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a writer that was killed left a file of this name: `.config.json.123-4.tmp`, or `.config.json.123` until 2026."""
+    """Whether a writer that was killed left a file of this name: `.config.json.123-4.tmp`, before `.config.json.123`."""
     return re.fullmatch(r"\..+\.(tmp|\d+)", name) is not None
 
 
@@ -99,7 +100,7 @@ def sweep(folder: Path) -> None:
 def overwrite(path: Path, content: bytes) -> None:
     """Writes into the file as it lies on disk, for when there is no room for another. White space fills what is left."""
     with on_disk(path, "written"):
-        file = os.open(path, os.O_WRONLY | NO_LINK)
+        file = os.open(path, os.O_WRONLY | NO_LINK | BINARY)
         try:
             _write_all(file, content.ljust(os.fstat(file).st_size))
         finally:
@@ -109,7 +110,7 @@ def overwrite(path: Path, content: bytes) -> None:
 def append(path: Path, content: bytes) -> None:
     """Adds to a file that is there; FileError when it is not: who else removed it would not expect it back."""
     with on_disk(path, "written"):
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK | BINARY)
         try:
             _write_all(file, content)
         finally:
@@ -148,7 +149,7 @@ def read_bytes(path: Path, first: int = 0, most: int = -1) -> bytes:
     """At most `most` bytes of the file from byte `first` on, counted from its end where that is negative.
 
     OSError where a link, a pipe or a folder lies in its place."""
-    with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT | BINARY), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL, "it is no file")

@@ -352,10 +352,8 @@ class Run:
         """What a person is told: the lock says whether the trainer lives, the heartbeat whether it moves.
 
         A heartbeat from the future was written before somebody set the clock back, and says nothing of now."""
-        status, starting = (
-            self.status(),
-            self.is_being_started(),
-        )  # before the lock: a launcher lets go when that is held
+        status = self.status()
+        starting = self.is_being_started()  # asked before the lock: a launcher lets go once that is held
         if self.is_alive():
             if abs(time.time() - status.heartbeat) > STALLED_AFTER:
                 return "stalled"
