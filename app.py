@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Before numpy is imported: the other cores are the trainer's, and two threads on small matrices wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Seconds that one visitor's page keeps the interpreter while another waits for it. Streamlit sends every message of a look in a
+# turn of its own and asks for the interpreter anew for each: at Python's 5 ms a crowd waits for its messages (docs/LOG.md).
+sys.setswitchinterval(0.001)
 
 # Opened at /train, Streamlit's front end asks for /train/_stcore/health before it tries /, and logs the two 404s as errors.
 # The folder of the address is where the app is, behind a proxy with a prefix too: no page here lies deeper.

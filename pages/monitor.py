@@ -15,7 +15,7 @@ from icm.errors import ActionableError
 from icm.history import History, Stretch
 from icm.ownership import owners, win_entropy, win_share
 from icm.store import Run, RunState
-from pages.ui import runs
+from pages.ui import clock, runs
 from pages.ui.told import plain, telling, told
 
 REST = 5.0  # seconds, while somebody may resume it elsewhere
@@ -30,38 +30,49 @@ SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
 SMOOTHING_DEFAULT = 500
 
 
-def pace_of(seen: runs.Glance | None) -> float | None:
-    """Seconds between two looks, None for a page that stands still."""
+def pace_of(seen: runs.Glance) -> float | None:
+    """Seconds until the next look, None for a page that stands still."""
     if st.session_state.get("playing"):
         return PLAY
-    if seen is not None and seen.live:
+    if seen.live:
         return runs.tick(seen) if st.session_state.get("live", True) else None
-    return None if seen is None or seen.state == "finished" else REST
+    return None if seen.state == "finished" else REST
 
 
-def moving(run: Run, pace: float | None, was_live: bool) -> None:
-    """Everything that moves."""
+def moving(run: Run, was_live: bool) -> None:
+    """Everything that moves: one look at the run."""
     try:
-        look(run, pace, was_live)
+        seen = runs.glance(run)
+        pace = pace_of(seen)
     except ActionableError as error:
-        if st.session_state.get("playing"):  # the run before this one
-            st.session_state["playing"] = False
-            st.rerun()
-        told(error)
+        with clock.looking("run", REST):
+            unreadable(error)
+        return
+    with clock.looking("run", pace):
+        try:
+            look(seen, pace, was_live)
+        except ActionableError as error:
+            unreadable(error)
 
 
-def look(run: Run, pace: float | None, was_live: bool) -> None:
+def unreadable(error: ActionableError) -> None:
+    """What is wrong with the run, and nothing is played: that was the run before this one."""
+    st.session_state["playing"] = False
+    told(error)
+
+
+def look(seen: runs.Glance, pace: float | None, was_live: bool) -> None:
     """One look at the run."""
-    seen = runs.glance(run)
+    run = seen.run
     history = runs.history(seen)
     with_what = runs.computed_with(run)
     if was_live != seen.live:
         st.session_state["ended"] = run.id if was_live else None
-        st.rerun()  # the whole page, to look again at the pace of the new state
+        st.rerun()  # the whole page has the state in its title
 
-    head(seen, with_what, pace)
+    head(seen, with_what)
     steps = run.snapshot_steps()
-    marked = moment(steps, pace)
+    marked = moment(steps)
     seen_until = f"seen_until {run.id} {run.created}"  # another run may take the name
     if pace not in (None, PLAY) or not seen.live:
         st.session_state[seen_until] = history.last_step
@@ -90,19 +101,15 @@ def look(run: Run, pace: float | None, was_live: bool) -> None:
         )
 
 
-def head(seen: runs.Glance, with_what: str, pace: float | None) -> None:
+def head(seen: runs.Glance, with_what: str) -> None:
     """What run it is, its state, the switch that lets the page stand still, and how far it is."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(runs.title(seen), anchor=False, width="content")
         runs.state_badge(seen.state)
         if seen.live:
-            watching = st.toggle(
+            st.toggle(
                 "Live", value=True, key="live", help="Off: the page stands still while the run goes on."
             )
-            if pace != PLAY and watching != (pace is not None):
-                st.rerun()
-            if pace is not None and pace != PLAY and abs(runs.tick(seen) - pace) > runs.TICK:
-                st.rerun()  # rows come at another pace than when the page was opened
     runs.progress(seen)
     st.caption(with_what)
     runs.last_words(seen)
@@ -112,25 +119,20 @@ def toggle_play() -> None:
     st.session_state["playing"] = not st.session_state.get("playing", False)
 
 
-def moment(steps: list[int], pace: float | None) -> int | None:
+def moment(steps: list[int]) -> int | None:
     """The snapshot that the slider points to, None for the newest state of the run; while playing, the next one."""
     if len(steps) < 2:
         st.session_state["playing"] = False  # the run before this one may have been played
-    playing = st.session_state.get("playing", False)
-    if playing != (pace == PLAY):
-        st.rerun()  # the whole page, to move at the other pace
-    if len(steps) < 2:
         return None
     options = [*map(str, steps), NEWEST]
-    if playing:
+    if st.session_state.get("playing"):
         now = st.session_state.get("step", NEWEST)
         following = 0 if now == NEWEST or now not in options else options.index(now) + 1
         st.session_state["step"] = options[following]
-        if options[following] == NEWEST:
-            st.session_state["playing"] = False
-            st.rerun()
+        st.session_state["playing"] = options[following] != NEWEST
 
     play, time, smoothing = st.columns([1, 7, 3], vertical_alignment="bottom", gap="medium")
+    playing = st.session_state.get("playing")
     label, icon = ("Stop", ":material/stop:") if playing else ("Play", ":material/play_arrow:")
     play.button(
         label, icon=icon, help="Plays the race, snapshot by snapshot.", width="stretch", on_click=toggle_play
@@ -381,11 +383,9 @@ if run is None:
     if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
         st.switch_page("train.py")
 else:
-    seen: runs.Glance | None = None
     state: RunState | None = None  # of a run that cannot be read: told below, once
     with suppress(ActionableError):
-        seen = runs.glance(run)
-        state = seen.state
+        state = runs.glance(run).state
     if st.session_state.pop("ended", None) == run.id and state is not None and state not in runs.LIVE:
         st.toast(
             plain(f"{run.id} has {'finished' if state == 'finished' else f'ended: {state}'}."),
@@ -393,5 +393,4 @@ else:
         )
     if state not in runs.LIVE:
         st.set_page_config(page_title=f"{state or 'unreadable'} · {run.id}")
-    pace = pace_of(seen)
-    st.fragment(moving, run_every=pace)(run, pace, was_live=state in runs.LIVE)
+    st.fragment(moving)(run, was_live=state in runs.LIVE)

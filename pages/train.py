@@ -11,7 +11,7 @@ import streamlit as st
 from icm.config import PRESET_SENTENCES, PRESETS, RunConfig, command_line, field_sentences
 from icm.errors import ActionableError
 from icm.store import SHIPPED, Run, RunStore
-from pages.ui import runs
+from pages.ui import clock, runs
 from pages.ui.told import plain, telling, told
 
 if TYPE_CHECKING:  # it needs torch, which takes seconds to import the first time
@@ -48,6 +48,20 @@ def timed_in_words(seconds: float | None, busy: bool, job: "Job | None") -> str:
     return ":material/timer: being timed on this machine…"
 
 
+@st.fragment
+def presets(chosen: str | None) -> None:
+    """A card for each preset, as long as they are being timed looked at again and again."""
+    with clock.looking("presets", pace_of_timing()):
+        preset_cards(chosen)
+
+
+def pace_of_timing() -> float | None:
+    """Seconds between two looks at the cards, None when nothing is being timed."""
+    job = timings().get(runs.store().root)
+    ended = runs.store().durations() is not None or (job is not None and not job.running)
+    return None if ended else TIMING_TICK
+
+
 def preset_cards(chosen: str | None) -> None:
     """A card for each preset: what it shows, and how long it takes on this machine."""
     store = runs.store()
@@ -76,26 +90,16 @@ def preset_cards(chosen: str | None) -> None:
                 st.query_params["preset"] = name
                 st.query_params.pop("like", None)
                 st.rerun()
-    ended = durations is not None or (job is not None and not job.running)
     if durations is None and job is not None and not job.running:
         said = job.last_words() or "It ended without a word."
         st.warning(f"The presets could not be timed: {plain(said)}", icon=":material/timer_off:")
         if st.button("Time them again", icon=":material/refresh:"):
             del timings()[store.root]
             st.rerun()
-    if ended and pace is not None:
-        st.rerun()  # the whole page, to stand still
 
 
 runs.steady()
 st.title("Train", anchor=False)
-
-
-def pace_of_timing() -> float | None:
-    """Seconds between two looks at the cards, None when nothing is being timed."""
-    job = timings().get(runs.store().root)
-    ended = runs.store().durations() is not None or (job is not None and not job.running)
-    return None if ended else TIMING_TICK
 
 
 # Where the form starts from: another run's settings, or a preset. The link says which.
@@ -116,8 +120,7 @@ if preset not in PRESETS:
         plain(f"There is no preset {preset!r}; known: {', '.join(PRESETS)}."), icon=":material/link_off:"
     )
     preset = "quick"
-pace = pace_of_timing()
-st.fragment(preset_cards, run_every=pace)(None if like else preset)
+presets(None if like else preset)
 if base is not None:
     st.info(
         f"The settings below are those of run {plain(like)}. Choosing a preset leaves them.",
@@ -227,9 +230,14 @@ with action:
     st.code(command_line(config), language="bash", wrap_lines=True)
 
 
-@st.fragment(run_every=RUNS_TICK)
+@st.fragment
 def present() -> None:
-    """The table of runs, and what can be done with one of them."""
+    """The table of runs, and what can be done with one of them, as they are now."""
+    with clock.looking("runs", RUNS_TICK):
+        table_and_actions()
+
+
+def table_and_actions() -> None:
     runs.table()
     run = runs.pick()
     if run is None:

@@ -84,7 +84,7 @@ def test_launch_watch_reload_stop_resume(page: Page, server: str, store: RunStor
     first = wait_for_more(page, than=0)
     before = len(looks)
     wait_for_more(page, than=first)
-    assert len(looks) <= before + 4
+    assert len(looks) <= before + 2 * 4  # a clock's run and a look's
 
     # A reload and a second tab see the same run.
     before = steps_done(page)

@@ -6,9 +6,11 @@ before the cache is asked, and is part of its key."""
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -66,6 +68,10 @@ class Shown:
         return "built-in digit (MNIST is not here, and the experts may have seen it)"
 
 
+# How a cache tells two of them apart: by what is written in them, a tenth of the time that Streamlit takes to walk through.
+BY: dict[str | type[Any], Callable[[Any], Any]] = {Shown: repr}
+
+
 def shown(run: Run, step: int) -> Shown:
     """What a page shows now of a run; looked up each time, for MNIST may have arrived and the run may be another."""
     config, root = run.config(), data_root()
@@ -85,12 +91,12 @@ def _any_digits() -> Digits:
     return digits(resolve_source("auto", root), root)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY)
 def _networks(shown: Shown):
     return networks(shown.config, Run(shown.folder).snapshot(shown.step))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY)
 def _examples(shown: Shown) -> Examples:
     held_out = digits(shown.source, shown.root).test
     return examples(*_networks(shown), held_out, parse(shown.config.mechanisms))
@@ -112,7 +118,7 @@ def rounds(shown: Shown, image: Images, most: int) -> list[Round]:
     return chain(*_networks(shown), image, most)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
 def cards(shown: Shown) -> str:
     """HTML: a card a mechanism, what came in, what the winner made of it, and the true original."""
     found = _examples(shown)
@@ -163,7 +169,7 @@ def before_and_after(spec: str) -> str:
     return f"<style>{STYLE}</style><div class='icm-pair'>{pictures}</div>"
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
 def answers(shown: Shown) -> bytes:
     """PNG: a row a mechanism; what came in, every expert's answer with the winner's framed, the true original."""
     found = _examples(shown)
@@ -184,7 +190,7 @@ def scores(shown: Shown) -> np.ndarray:
     return _examples(shown).contest.logits.T.numpy()
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY)
 def detail(shown: Shown, expert: int, mechanism: int) -> bytes:
     """PNG: some digits of one mechanism, a column each: as it came in, the expert's answer, the original; its score."""
     found = examples_of_one(
@@ -214,7 +220,7 @@ def unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
     return load_unseen(name, root, look, count)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
 def measured(shown: Shown, name: str, look: Look, count: int) -> Transfer:
     """The experts of a snapshot on the digits and on another set."""
     digits = unseen(shown.source, shown.root, look, count)
@@ -222,7 +228,7 @@ def measured(shown: Shown, name: str, look: Look, count: int) -> Transfer:
     return transfer(*_networks(shown), parse(shown.config.mechanisms), digits, other)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
 def everyone_on(shown: Shown, name: str, look: Look, mechanism: int, owner: int | None, count: int) -> bytes:
     """PNG: a row an image of the set; changed by the mechanism, every expert's answer, original. The owner's column framed."""
     found = examples_of_one(

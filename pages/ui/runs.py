@@ -17,6 +17,7 @@ from icm.figures import badge, colour
 from icm.history import History, run_history
 from icm.ownership import roles
 from icm.store import SHIPPED, Phase, Run, RunState, RunStore, Status, store_root
+from pages.ui import clock
 from pages.ui.told import plain
 
 PROJECT = Path(__file__).parents[2]
@@ -85,8 +86,8 @@ STEADY = (
 
 
 def steady() -> None:
-    """The page keeps its brightness while it looks at a run again."""
-    st.html(STEADY)
+    """The page keeps its brightness while it looks at a run again, and its clocks take no place."""
+    st.html(STEADY + clock.STYLE)
 
 
 def store() -> RunStore:

@@ -1,7 +1,7 @@
 """Visitors without a browser, for a crowd on few cores: they speak the protocol as the front end does.
 
-One watches: it asks for a fragment again whenever the server said it should. The other draws: it sends the pad's pixels some
-times a minute. Like the front end they ask when the time has come, whether or not the last answer has."""
+One watches: its clock asks for a fragment again so many seconds after an answer as the answer says. The other draws: it sends
+the pad's pixels some times a minute, whether or not the last answer has come."""
 
 import base64
 import json
@@ -20,7 +20,6 @@ from tests.torture.served import Served, Session
 
 SHEET = 160  # pixels of the pad, each way
 STROKE_EVERY = 5.0  # seconds
-PAD = "bidi_component"
 
 
 class Client(threading.Thread):
@@ -32,8 +31,9 @@ class Client(threading.Thread):
         self.server, self.draws = server, draws
         self.seen = Seen()
         self.leaving = threading.Event()
-        self.due: dict[str, tuple[float, float]] = {}  # fragment -> when it is asked for again, and how often
-        self.pad = ""  # the widget
+        self.due: dict[str, float] = {}  # fragment -> when it is asked for again
+        self.widget = ""  # the pad or the clock
+        self.look = 0.0  # of the clock
         self.random = np.random.default_rng(number)
 
     def leave(self) -> None:
@@ -62,36 +62,37 @@ class Client(threading.Thread):
             return
         message = ForwardMsg.FromString(data if isinstance(data, bytes) else data.encode())
         self.seen.received(message, time.monotonic())
-        kind = message.WhichOneof("type")
-        if kind == "auto_rerun":
-            self._every(message.auto_rerun.fragment_id, message.auto_rerun.interval)
-        elif kind == "stop_auto_rerun":
-            for fragment in message.stop_auto_rerun.fragment_ids:
-                self.due.pop(fragment, None)
-        elif kind == "delta" and message.delta.new_element.WhichOneof("type") == PAD and self.draws:
-            self.pad = message.delta.new_element.bidi_component.id
-            self._every(message.delta.fragment_id, STROKE_EVERY)
-
-    def _every(self, fragment: str, seconds: float) -> None:
-        """From now on the fragment is asked for so often; one that is already, goes on as it does."""
-        if self.due.get(fragment, (0.0, 0.0))[1] != seconds:
-            self.due[fragment] = (time.monotonic() + seconds, seconds)
+        if message.WhichOneof("type") != "delta":
+            return
+        element = message.delta.new_element
+        if element.WhichOneof("type") != "bidi_component":
+            return
+        component = element.bidi_component
+        if component.component_name == ("drawing_pad" if self.draws else "clock"):
+            self.widget = component.id
+            after = STROKE_EVERY
+            if not self.draws:
+                given = json.loads(component.json)
+                after, self.look = given["after"], given["look"]
+            self.due[message.delta.fragment_id] = time.monotonic() + after
 
     def _ask(self, session: Session) -> None:
-        """For the fragments that are due; a drawing goes along with it."""
+        """For the fragments that are due, with what the widget has to say."""
         now = time.monotonic()
-        for fragment, (when, every) in self.due.items():
-            if when > now:
-                continue
-            self.due[fragment] = (now + every, every)
-            widgets = [self._drawing(self.pad)] if self.pad else []
+        for fragment in [each for each, when in self.due.items() if when <= now]:
+            del self.due[fragment]
+            if self.draws:
+                self.due[fragment] = now + STROKE_EVERY
+            widget = self._drawing(self.widget) if self.draws else self._looking(self.widget)
             state = ClientState(
                 fragment_id=fragment,
-                is_auto_rerun=not self.draws,
                 query_string="" if self.draws else "run=live",
-                widget_states=WidgetStates(widgets=widgets),
+                widget_states=WidgetStates(widgets=[widget]),
             )
             self._send(session, state)
+
+    def _looking(self, widget: str) -> WidgetState:
+        return WidgetState(id=widget, json_value=json.dumps({"look": self.look}))
 
     def _drawing(self, widget: str) -> WidgetState:
         """An upright stroke somewhere."""

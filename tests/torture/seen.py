@@ -1,7 +1,7 @@
 """How long a visitor waits for a page, from the messages that go to and fro on its websocket.
 
-A tick is one run of a fragment or of a page, from the server's first message of it to the last. A wait begins earlier, when
-the visitor asks for that run: the time in the server's queue is in it."""
+A tick is one run of a fragment or of a page, from the server's first message of it to the last; runs that are cut short for the
+next belong to it. A wait begins earlier, when the visitor asks for that run: the time in the server's queue is in it."""
 
 from dataclasses import dataclass, field
 
@@ -19,6 +19,9 @@ class Seen:
     # Without an answer, oldest first: a fragment, empty for the page, and when.
     asked: list[tuple[str, float]] = field(default_factory=list)
     begun: float | None = None  # the run that is going on
+    cut_short: "list[tuple[set[str], float]]" = field(
+        default_factory=list
+    )  # before it, for it: fragments, and since when
 
     def sent(self, message: BackMsg, now: float) -> None:
         if message.WhichOneof("type") == "rerun_script":
@@ -29,15 +32,21 @@ class Seen:
         if kind == "new_session":
             self.begun = now
         elif kind == "script_finished" and self.begun is not None:
-            self.ticks.append(now - self.begun)
-            if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:  # the next run is the answer
-                self._answer(set(message.metadata.run.fragment_ids), self.begun, now)
+            fragments = set(message.metadata.run.fragment_ids)
+            if message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:  # the next run is the answer
+                self.cut_short.append((fragments, self.begun))
+            else:
+                runs = [*self.cut_short, (fragments, self.begun)]
+                self.ticks.append(now - runs[0][1])
+                page = not all(fragments for fragments, _ in runs)
+                self._answer(set() if page else set.union(*(each for each, _ in runs)), self.begun, now)
+                self.cut_short.clear()
             self.begun = None
         elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
             self.errors.append(message.delta.new_element.exception.type)
 
     def _answer(self, fragments: set[str], begun: float, now: float) -> None:
-        """A run of these fragments, or of the page where there are none, answers what was asked for before it began.
+        """Runs of these fragments, or of the page where there are none, answer what was asked for before the last of them began.
 
         The server answers in order: whatever was asked for before that and has no answer was dropped, as a request for a
         fragment that is no longer on the page."""

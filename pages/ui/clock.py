@@ -1,0 +1,44 @@
+"""The clock of a fragment that looks at something again and again.
+
+Streamlit's own `run_every` has one pace for as long as the page is open, and goes on asking while the server is still busy with
+the last answer. This clock begins when a look has arrived: each look may set another pace, a busy server is asked no more
+often than it can answer, and a page that nobody sees asks for nothing."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+BUSY = 15  # a page looks at most one part of so many of the time
+LONGEST = 10.0  # seconds between two looks, however busy the server is
+JUDGED = (
+    3  # of the last looks the one that took least tells how busy the server is: a first one imports torch
+)
+
+# It takes no place among what the fragment shows.
+STYLE = "<style>[class*=st-key-clock]{position:absolute}</style>"
+_component = component("clock", js=(Path(__file__).parent / "clock.js").read_text(encoding="utf-8"))
+
+
+@contextmanager
+def looking(what: str, pace: float | None) -> Iterator[None]:
+    """One look at `what`: the fragment that calls this runs again `pace` seconds after this run has reached the browser, later
+    on a busy server; not at all for None.
+
+    Around all that the fragment shows: the clock comes first, so that an error further down ends no watching."""
+    noted = f"looks at {what} took"  # seconds, the last ones
+    took: Sequence[float] = st.session_state.get(noted, ())
+    begun = time.monotonic()
+    if pace is not None:
+        _component(key=f"clock-{what}", data={"after": max(pace, breath(took)), "look": begun})
+    yield
+    st.session_state[noted] = (*took, time.monotonic() - begun)[-JUDGED:]
+
+
+def breath(took: Sequence[float]) -> float:
+    """Whole seconds that a page leaves between two looks, from how many seconds its last ones took."""
+    return min(float(round(BUSY * median(took))), LONGEST) if len(took) >= JUDGED else 0.0
