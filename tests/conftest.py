@@ -37,7 +37,14 @@ ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-LONG = ("test_browser.py", "test_torture.py", "test_letting_in.py", "test_browser_draw.py", "test_clock.py", "test_cli.py")
+LONG = (
+    "test_browser.py",
+    "test_torture.py",
+    "test_letting_in.py",
+    "test_browser_draw.py",
+    "test_clock.py",
+    "test_cli.py",
+)
 SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 

@@ -64,7 +64,6 @@ def test_a_page_asks_again_once_it_is_answered_and_while_somebody_sees_it(
     config = replace(tiny, training=replace(tiny.training, steps=100_000))
     run = launch.create(store, "long", config, root, command="a test")
     launch.start(run, root)
-    store.write_durations({"tiny": 5.0, "quick": 66.0, "paper": 1080.0})
     said = asked_and_answered(page)
     page.goto(f"{server}/{path}")
     expect(page.get_by_text(re.compile(r"step [\d,]+ of")).first).to_be_visible()
