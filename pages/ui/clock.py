@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 BUSY = 15  # a page looks at most one part of so many of the time
-LONGEST = 10.0  # seconds between two looks, however busy the server is
+LONGEST = 5.0  # seconds between two looks, however busy the server is
 JUDGED = (
     3  # of the last looks the one that took least tells how busy the server is: a first one imports torch
 )
