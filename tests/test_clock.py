@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -57,15 +56,14 @@ def asked_and_answered(page: Page) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("path", ["monitor?run=long", "train?run=long"])
 def test_a_page_asks_again_once_it_is_answered_and_while_somebody_sees_it(
-    page: Page, server: str, store: RunStore, root: Path, tiny: RunConfig, path: str
+    page: Page, server: str, store: RunStore, root: Path, tiny: RunConfig
 ) -> None:
     config = replace(tiny, training=replace(tiny.training, steps=100_000))
     run = launch.create(store, "long", config, root, command="a test")
     launch.start(run, root)
     said = asked_and_answered(page)
-    page.goto(f"{server}/{path}")
+    page.goto(f"{server}/monitor?run=long")
     expect(page.get_by_text(re.compile(r"step [\d,]+ of")).first).to_be_visible()
     wait_until(page, lambda: said[-4:] == ["asked", "answered"] * 2, "the page looks again and again")
 
