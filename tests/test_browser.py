@@ -24,6 +24,7 @@ from icm import launch
 from icm import run as running
 from icm.config import RunConfig
 from icm.store import Run, RunStore
+from tests.frames import listen
 
 SECONDS = 1000  # of a browser's time-out, in milliseconds
 
@@ -84,7 +85,7 @@ def test_launch_watch_reload_stop_resume(page: Page, server: str, store: RunStor
     first = wait_for_more(page, than=0)
     before = len(looks)
     wait_for_more(page, than=first)
-    assert len(looks) <= before + 2 * 4  # a clock's run and a look's
+    assert len(looks) <= before + 4
 
     # A reload and a second tab see the same run.
     before = steps_done(page)
@@ -226,16 +227,11 @@ def script_runs(page: Page) -> list[str]:
     on a busy machine, counts like any other."""
     ended: list[str] = []
 
-    def received(event: dict[str, Any]) -> None:
-        frame = event["response"]
-        if frame["opcode"] == 2:
-            message = ForwardMsg.FromString(base64.b64decode(frame["payloadData"]))
-            if message.WhichOneof("type") == "script_finished":
-                ended.append("a fragment" if message.metadata.run.fragment_ids else "the page")
+    def received(message: ForwardMsg, _: float) -> None:
+        if message.WhichOneof("type") == "script_finished":
+            ended.append("a fragment" if message.metadata.run.fragment_ids else "the page")
 
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("Network.enable")
-    devtools.on("Network.webSocketFrameReceived", received)
+    listen(page, received)
     return ended
 
 

@@ -1,13 +1,11 @@
 """The clock of a page that looks at a run again and again."""
 
-import base64
 import os
 import re
 import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -17,6 +15,7 @@ from icm import launch
 from icm.config import RunConfig
 from icm.store import RunStore
 from pages.ui.clock import JUDGED, LONGEST, breath
+from tests.frames import listen
 from tests.test_browser import wait_until
 
 HIDE = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})"
@@ -37,22 +36,15 @@ def asked_and_answered(page: Page) -> list[str]:
     """Grows with each look that the page asks for and with each that is answered."""
     said: list[str] = []
 
-    def sent(event: dict[str, Any]) -> None:
-        if (frame := event["response"])["opcode"] == 2:
-            message = BackMsg.FromString(base64.b64decode(frame["payloadData"]))
-            if message.WhichOneof("type") == "rerun_script":
-                said.append("asked")
+    def sent(message: BackMsg, _: float) -> None:
+        if message.WhichOneof("type") == "rerun_script":
+            said.append("asked")
 
-    def received(event: dict[str, Any]) -> None:
-        if (frame := event["response"])["opcode"] == 2:
-            message = ForwardMsg.FromString(base64.b64decode(frame["payloadData"]))
-            if message.WhichOneof("type") == "script_finished":
-                said.append("answered")
+    def received(message: ForwardMsg, _: float) -> None:
+        if message.WhichOneof("type") == "script_finished":
+            said.append("answered")
 
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("Network.enable")
-    devtools.on("Network.webSocketFrameSent", sent)
-    devtools.on("Network.webSocketFrameReceived", received)
+    listen(page, received, sent)
     return said
 
 

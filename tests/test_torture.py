@@ -124,10 +124,6 @@ def test_a_wait_lasts_from_the_request_to_the_end_of_the_run_that_answers_it() -
     answer("pad", begun=15.0, ended=16.0)
     answer(begun=20.0, ended=21.0)
     assert seen.waits == [3.0, 5.0, 6.0, 4.0, 2.0]  # what the server dropped is not waited for
-    ask("clock", 30.0)
-    answer("clock", begun=31.0, ended=31.5, status="FINISHED_EARLY_FOR_RERUN")
-    answer("moving", begun=31.5, ended=33.0)
-    assert seen.waits[-1] == 3.0  # a clock that has another fragment run is answered by that
 
 
 def test_named_trials_are_played_alone_and_all_of_them_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

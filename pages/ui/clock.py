@@ -15,9 +15,7 @@ from streamlit.components.v2 import component
 
 BUSY = 15  # a page looks at most one part of so many of the time
 LONGEST = 5.0  # seconds between two looks, however busy the server is
-JUDGED = (
-    3  # of the last looks the one that took least tells how busy the server is: a first one imports torch
-)
+JUDGED = 3  # looks; the one in the middle tells how busy the server is, for a first one imports torch
 
 # It takes no place among what the fragment shows.
 STYLE = "<style>[class*=st-key-clock]{position:absolute}</style>"

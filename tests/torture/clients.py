@@ -69,12 +69,13 @@ class Client(threading.Thread):
             return
         component = element.bidi_component
         if component.component_name == ("drawing_pad" if self.draws else "clock"):
-            self.widget = component.id
-            after = STROKE_EVERY
-            if not self.draws:
+            self.widget, fragment, now = component.id, message.delta.fragment_id, time.monotonic()
+            if self.draws:
+                self.due.setdefault(fragment, now + STROKE_EVERY)  # one that is due already stays so
+            else:
                 given = json.loads(component.json)
-                after, self.look = given["after"], given["look"]
-            self.due[message.delta.fragment_id] = time.monotonic() + after
+                self.look = given["look"]
+                self.due[fragment] = now + given["after"]
 
     def _ask(self, session: Session) -> None:
         """For the fragments that are due, with what the widget has to say."""

@@ -7,21 +7,18 @@ them (`seen`). No page and no log shows an error, a tick takes under a second in
 watch and one of those who draw too, the server's memory does not grow, and the run goes on. The short form measures them but
 does not judge them: the machine of a test suite has other things to do."""
 
-import base64
 import random
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as BrowserError
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from icm.store import Run
+from tests.frames import listen
 from tests.torture import ground as on
 from tests.torture.clients import Client
 from tests.torture.ground import Ground
@@ -55,22 +52,6 @@ class Visitor:
     page: Page
     draws: bool
     seen: Seen = field(default_factory=Seen)
-
-    def sent(self, event: dict[str, Any]) -> None:
-        """A frame to the server; its time is the browser's."""
-        if content := _content(event):
-            self.seen.sent(BackMsg.FromString(content), event["timestamp"])
-
-    def received(self, event: dict[str, Any]) -> None:
-        """A frame from the server."""
-        if content := _content(event):
-            self.seen.received(ForwardMsg.FromString(content), event["timestamp"])
-
-
-def _content(event: dict[str, Any]) -> bytes:
-    """Of a frame with a message; empty for any other."""
-    frame = event["response"]
-    return base64.b64decode(frame["payloadData"]) if frame["opcode"] == 2 else b""
 
 
 def trial(
@@ -113,10 +94,7 @@ def _visitor(browser: Browser, server: Served, number: int) -> Visitor:
     errors = visitor.seen.errors
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    devtools = context.new_cdp_session(page)
-    devtools.send("Network.enable")
-    devtools.on("Network.webSocketFrameSent", visitor.sent)
-    devtools.on("Network.webSocketFrameReceived", visitor.received)
+    listen(page, visitor.seen.received, visitor.seen.sent)
     page.goto(f"{server.address}/{'draw' if draws else 'monitor?run=live'}")
     page.locator(FINISHED).wait_for(state="attached")
     return visitor
@@ -127,9 +105,8 @@ def _watch(
 ) -> None:
     """Lets them all watch and draw; then looks at the server's memory and at the run."""
     everyone = [*visitors, *others]
-    _let_draw(
-        visitors, WARM_UP * seconds, everyone
-    )  # each has had a page: the server has imported what it needs
+    # Until each has had a page, and the server has imported what it needs.
+    _let_draw(visitors, WARM_UP * seconds, everyone)
     for each in everyone:
         each.seen.ticks.clear()
         each.seen.waits.clear()

@@ -19,9 +19,7 @@ class Seen:
     # Without an answer, oldest first: a fragment, empty for the page, and when.
     asked: list[tuple[str, float]] = field(default_factory=list)
     begun: float | None = None  # the run that is going on
-    cut_short: "list[tuple[set[str], float]]" = field(
-        default_factory=list
-    )  # before it, for it: fragments, and since when
+    since: float | None = None  # the first of the runs that were cut short for it, or itself
 
     def sent(self, message: BackMsg, now: float) -> None:
         if message.WhichOneof("type") == "rerun_script":
@@ -31,22 +29,18 @@ class Seen:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self.begun = now
-        elif kind == "script_finished" and self.begun is not None:
-            fragments = set(message.metadata.run.fragment_ids)
-            if message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:  # the next run is the answer
-                self.cut_short.append((fragments, self.begun))
-            else:
-                runs = [*self.cut_short, (fragments, self.begun)]
-                self.ticks.append(now - runs[0][1])
-                page = not all(fragments for fragments, _ in runs)
-                self._answer(set() if page else set.union(*(each for each, _ in runs)), self.begun, now)
-                self.cut_short.clear()
+            self.since = now if self.since is None else self.since
+        elif kind == "script_finished" and self.begun is not None and self.since is not None:
+            if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:  # the next run is the answer
+                self.ticks.append(now - self.since)
+                self._answer(set(message.metadata.run.fragment_ids), self.begun, now)
+                self.since = None
             self.begun = None
         elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
             self.errors.append(message.delta.new_element.exception.type)
 
     def _answer(self, fragments: set[str], begun: float, now: float) -> None:
-        """Runs of these fragments, or of the page where there are none, answer what was asked for before the last of them began.
+        """A run of these fragments, or of the page where there are none, answers what was asked for before it began.
 
         The server answers in order: whatever was asked for before that and has no answer was dropped, as a request for a
         fragment that is no longer on the page."""
