@@ -28,7 +28,9 @@ LONGEST = 1024  # pixels, of a picture once opened
 FAINT = 0.06  # contrast below which a picture is taken for empty paper
 STROKE = 2.3  # pixels, the median width over MNIST's test digits, measured by `_stroke`
 THINNEST = 1.0  # pixels; hardly one of them is thinner
-BLANK = 0.012  # mean of an image's ink; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.007
+BLANK = (
+    0.012  # mean of the image; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.009
+)
 
 
 class PictureError(ActionableError):
@@ -127,14 +129,9 @@ def canonical(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 
     return look.centred(digit).clip(0, 1).astype(np.float32)
 
 
-def ink(image: Float[np.ndarray, "height width"]) -> float:
-    """Mean of the ink, 0 for nothing and 1 for everything; about 0.1 for a digit of MNIST."""
-    return float(_ink(image).mean())
-
-
-def is_blank(image: Float[np.ndarray, "height width"]) -> bool:
-    """Nothing drawn, or a dot. For a photo ask of `canonical`: a digit in a wide picture is little ink."""
-    return ink(image) < BLANK
+def is_blank(ink: Float[np.ndarray, "height width"]) -> bool:
+    """Nothing, or a dot, of bright ink on 0, as `canonical` and the pad give it: a photo is made canonical first."""
+    return float(ink.mean()) < BLANK
 
 
 def _ink(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:

@@ -4,11 +4,7 @@ Here are the store, the digits, and a browser with a server of its own."""
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from jaxtyping import install_import_hook
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 install_import_hook("icm", "beartype.beartype")
 
@@ -45,7 +41,6 @@ LONG = (
     "test_clock.py",
     "test_cli.py",
 )
-SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,11 +65,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    """A store of its own, which pages and commands started here use too. Its presets are timed: else every test that
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """An empty store, which pages, commands and the test's server use too. Its presets are timed: else every test that
     opens the Train page would start a process that times them."""
-    monkeypatch.setenv("ICM_STORE", str(tmp_path / "runs"))
-    store = RunStore(tmp_path / "runs")
+    served = "server" in request.fixturenames
+    folder = request.getfixturevalue("laboratory").store if served else tmp_path / "runs"
+    shutil.rmtree(folder, ignore_errors=True)
+    monkeypatch.setenv("ICM_STORE", str(folder))
+    store = RunStore(folder)
     store.write_durations({"tiny": 5.0, "quick": 66.0, "paper": 1080.0})
     return store
 
@@ -126,47 +124,36 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def laboratory(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """The server that the tests share, one after the other: a new one has torch to import, ten seconds on two cores."""
+    with started(tmp_path_factory.mktemp("server")) as found:
+        yield found
+
+
 @pytest.fixture
-def server(store: RunStore, root: Path, tmp_path: Path) -> Iterator[str]:
-    """A fresh server with a store of its own; the address of its Home page."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with (tmp_path / "server.txt").open("w") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-        log_text = (tmp_path / "server.txt").read_text()
-        assert "Traceback" not in log_text, log_text
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        for run in store.runs():
-            run.request_stop()
-        deadline = time.monotonic() + 30
-        while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
-            time.sleep(0.1)
+def server(laboratory: Laboratory, store: RunStore) -> Iterator[str]:
+    """The address of the server, whose store is the test's and empty. No exception is logged, and no trainer stays."""
+    begun = laboratory.log.stat().st_size
+    yield laboratory.address
+    for run in store.runs():
+        run.request_stop()
+    deadline = time.monotonic() + 30
+    while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not laboratory.complaints(begun), laboratory.complaints(begun)
+
+
+@pytest.fixture
+def fresh_server(root: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a server that has shown no page yet."""
+    with started(tmp_path) as found:
+        yield found.address
+        assert not found.complaints(0), found.complaints(0)
 
 
 @pytest.fixture
 def page(chromium: Browser, server: str) -> Iterator[Page]:
-    """A tab that is closed before its server stops: a page that ticks would log that nobody answers."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(40 * SECONDS)
-    expect.set_options(timeout=40 * SECONDS)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: errors.append(request.url) if "localhost" not in request.url else None)
-    yield page
-    context.close()
-    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]
+    """A tab at the test's server, see `tab`."""
+    with tab(chromium) as page:
+        yield page

@@ -25,8 +25,7 @@ from icm import run as running
 from icm.config import RunConfig
 from icm.store import Run, RunStore
 from tests.frames import listen
-
-SECONDS = 1000  # of a browser's time-out, in milliseconds
+from tests.laboratory import SECONDS, tab
 
 
 def steps_done(page: Page) -> int:
@@ -319,11 +318,14 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     ("path", "heading"),
     [("", "Who undoes what?"), ("train", "Train"), ("monitor", "Monitor"), ("versus", "Side by side")],
 )
-def test_a_deep_link_works_on_a_fresh_server(page: Page, server: str, path: str, heading: str) -> None:
-    page.goto(f"{server}/{path}")
-    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-    expect(page.get_by_text("Traceback")).to_have_count(0)
-    headers = page.request.get(server).headers
+def test_a_deep_link_works_on_a_fresh_server(
+    chromium: Browser, fresh_server: str, path: str, heading: str
+) -> None:
+    with tab(chromium) as page:
+        page.goto(f"{fresh_server}/{path}")
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        expect(page.get_by_text("Traceback")).to_have_count(0)
+        headers = page.request.get(fresh_server).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert "default-src 'none'" in headers["content-security-policy"]
 

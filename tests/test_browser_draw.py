@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-SECONDS = 1000  # of a browser's time-out, in milliseconds
+from tests.laboratory import SECONDS
+
 SEVEN = ((0.3, 0.28), (0.5, 0.25), (0.66, 0.28), (0.62, 0.42), (0.53, 0.6), (0.44, 0.78))  # of the pad
 SCROLLED = "[...document.querySelectorAll('*')].map(e => e.scrollTop).reduce((a, b) => a + b) + scrollY"
 

@@ -63,11 +63,13 @@ def test_a_page_asks_again_once_it_is_answered_and_while_somebody_sees_it(
     port = server.rpartition(":")[2]
     (found,) = subprocess.check_output(["pgrep", "-f", f"server.port {port}$"], text=True).split()
     os.kill(int(found), signal.SIGSTOP)
-    wait_until(page, lambda: said[-1] == "asked", "the page asks")
-    asked = said.count("asked")
-    page.wait_for_timeout(4000)
-    assert said.count("asked") == asked
-    os.kill(int(found), signal.SIGCONT)
+    try:
+        wait_until(page, lambda: said[-1] == "asked", "the page asks")
+        asked = said.count("asked")
+        page.wait_for_timeout(4000)
+        assert said.count("asked") == asked
+    finally:
+        os.kill(int(found), signal.SIGCONT)
     wait_until(page, lambda: said.count("asked") > asked, "the page goes on")
 
     # Nobody sees it.

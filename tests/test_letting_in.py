@@ -3,14 +3,8 @@
 import json
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,9 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from icm.store import Run
 from pages.ui.told import WORD_JOINER, plain
+from tests.laboratory import SECONDS, started
 
 PROJECT = Path(__file__).parents[1]
-SECONDS = 1000  # of a browser's time-out, in milliseconds
 
 HOSTILE = (
     "a -> b <- c <-> d -- e >= f <= g ~= h",  # which a page would make signs of
@@ -93,38 +87,6 @@ FOREIGN = """[...document.querySelectorAll("a[href], img[src], [style*=url], ifr
     .map(element => element.href ?? element.src ?? element.className).filter(what => !what.startsWith(location.origin))"""
 
 
-@contextmanager
-def serving(*script: str) -> Iterator[str]:
-    """A Streamlit server; its address."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        script[0],
-        "--server.port",
-        str(port),
-        "--",
-        *script[1:],
-    ]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-
-
 def as_shown(text: str) -> str:
     """What a person reads of a text: one line, without what cannot be printed."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
@@ -142,8 +104,8 @@ def test_whatever_the_text_every_element_shows_it_as_it_is_and_fetches_nothing(
     page.on(
         "request", lambda request: elsewhere.append(request.url) if "localhost" not in request.url else None
     )
-    with serving(str(tmp_path / "script.py"), str(tmp_path / "texts.json")) as address:
-        page.goto(address)
+    with started(tmp_path, str(tmp_path / "script.py"), str(tmp_path / "texts.json")) as found:
+        page.goto(found.address)
         page.wait_for_function(  # each kind of element comes as soon as its script is there
             """([texts, count]) => texts.every((text, number) => {
                 const place = document.querySelector(`.st-key-case-${number}`);
