@@ -21,6 +21,7 @@ from icm.config import PRESETS, RunConfig  # noqa: E402
 from icm.data import Batch, data_root, draw_batch, generator_for, load_digits, split_halves  # noqa: E402
 from icm.mechanisms import parse  # noqa: E402
 from icm.store import Run, RunStore  # noqa: E402
+from tests.laboratory import Laboratory, started, tab  # noqa: E402
 
 PROJECT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
