@@ -23,7 +23,6 @@ from icm.mechanisms import parse  # noqa: E402
 from icm.store import Run, RunStore  # noqa: E402
 from tests.laboratory import Laboratory, started, tab  # noqa: E402
 
-PROJECT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox",

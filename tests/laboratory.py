@@ -38,7 +38,8 @@ def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Labor
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     found = Laboratory(f"http://localhost:{port}", folder / "runs", folder / "server.txt")
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--", *words]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    command += ["--", *words] if words else []
     environment = {**os.environ, "ICM_STORE": str(found.store)}
     with found.log.open("w") as log:
         process = subprocess.Popen(
