@@ -61,21 +61,21 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     assert (figures["run"], figures["step"], figures["source"]) == ("first", 12, "builtin")
     assert figures["mechanisms"] == ["right", "left", "contrast"]
     assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
-    elsewhere = icm("evaluate", "first", "--on", "alphabets", "--images", "6", "--json", root=root)
-    there = json.loads(elsewhere.stdout)
+
+
+def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
+    trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evaluate", trained.id, "--on", "alphabets", "--images", "6", "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)
     assert there["source"] == "alphabets"
     assert there["owner"] == there["digits"]["owner"]  # who owns what is found on the digits
     assert set(there["digits"]["accuracy"]) == {"original", "transformed", "restored"}
     assert "accuracy" not in there  # letters are no digits
-    nowhere = icm("evaluate", "first", "--on", "omniglot", root=root)
-    assert nowhere.returncode == 1
-    assert "python -m icm data omniglot" in nowhere.stderr
-    assert (
-        json.loads(icm("evaluate", "first", "--step", "0", "--images", "4", "--json", root=root).stdout)[
-            "step"
-        ]
-        == 0
-    )
+    assert cli.main(["evaluate", trained.id, "--on", "omniglot"]) == 1
+    assert "python -m icm data omniglot" in capsys.readouterr().err
+    assert cli.main(["evaluate", trained.id, "--step", "0", "--images", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 0
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,29 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     ],
 )
 def test_a_mistake_is_answered_by_one_line_and_its_code(
-    store: RunStore, root: Path, words: list[str], code: int, sentence: str
+    store: RunStore,
+    root: Path,
+    words: list[str],
+    code: int,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "cuda" in words and torch.cuda.is_available():
         words, sentence = [*words[:-1], "mps"], "device 'mps' is not available here"
-    done = icm(*words, root=root)
-    assert done.returncode == code, done.stderr
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    monkeypatch.setattr(cli, "catch_signals", list)  # they are this process's own
+    assert cli.main(words) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
     assert not store.runs()
+
+
+def test_a_mistake_ends_the_process_with_that_line_and_code(store: RunStore, root: Path) -> None:
+    done = icm("train", "--preset", "tiny", "--mechanisms", "rot45", root=root)
+    assert done.returncode == 2
+    assert done.stderr.startswith("icm: unknown mechanism 'rot45'; known: right, left")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_terminal_without_utf8_is_told_the_mistake_too(root: Path) -> None:

@@ -1,7 +1,7 @@
 """A run that was stopped and resumed equals the unbroken one bit for bit: weights, both optimisers, metrics."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from torch import Tensor
 from icm import run as running
 from icm import training
 from icm.competition import Contest, compete
-from icm.config import IdentityConfig, RunConfig
+from icm.config import PRESETS, IdentityConfig, RunConfig
 from icm.store import Run, RunStore
 
 IDENTITY_STEPS, STEPS = 6, 24
 
 
-@pytest.fixture(autouse=True)
-def the_last_expert_never_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def the_last_expert_never_wins() -> Iterator[None]:
     """Whatever the arithmetic makes of its scores: an expert without a win keeps its weights, moments and clock."""
 
     def without_the_last(answers: Tensor, logits: Tensor) -> Contest:
@@ -28,12 +28,15 @@ def the_last_expert_never_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         masked[-1] = -torch.inf
         return replace(compete(answers, masked), logits=logits)
 
-    monkeypatch.setattr(training, "compete", without_the_last)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(training, "compete", without_the_last)
+        yield
 
 
-@pytest.fixture
-def config(tiny: RunConfig) -> RunConfig:
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
     """Experts that differ in how soon they count as copyists."""
+    tiny = PRESETS["tiny"]
     return replace(
         tiny,
         source="builtin",
@@ -60,9 +63,12 @@ def rows_of(run: Run) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics()]
 
 
-@pytest.fixture
-def unbroken(store: RunStore, root: Path, config: RunConfig) -> Run:
-    run = store.create("unbroken", config, {})
+@pytest.fixture(scope="module")
+def unbroken(
+    the_last_expert_never_wins: None, tmp_path_factory: pytest.TempPathFactory, root: Path, config: RunConfig
+) -> Run:
+    """Trained once for all tests, which only look at it."""
+    run = RunStore(tmp_path_factory.mktemp("runs")).create("unbroken", config, {})
     train(run, root)
     return run
 
