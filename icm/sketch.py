@@ -28,9 +28,8 @@ LONGEST = 1024  # pixels, of a picture once opened
 FAINT = 0.06  # contrast below which a picture is taken for empty paper
 STROKE = 2.3  # pixels, the median width over MNIST's test digits, measured by `_stroke`
 THINNEST = 1.0  # pixels; hardly one of them is thinner
-BLANK = (
-    0.012  # mean of the image; the least among MNIST's test digits is 0.0215, a round dot of 3 pixels 0.009
-)
+# Mean of the image. The least among MNIST's test digits is 0.0215, that of a round dot of 3 pixels 0.007.
+BLANK = 0.012
 
 
 class PictureError(ActionableError):
