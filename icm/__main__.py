@@ -8,4 +8,7 @@ try:
     code = main()
 except KeyboardInterrupt:
     code = "icm: interrupted"
+    # Where it came while Python ran code from text, as it does for a dataclass, Python would end by killing itself, code or not;
+    # running other text makes it forget that.
+    exec("")
 sys.exit(code)

@@ -288,9 +288,11 @@ def test_a_script_or_picture_that_got_into_a_page_is_not_run_and_not_fetched(
 def test_pictures_and_charts_can_still_be_saved(page: Page, server: str, trained: Run) -> None:
     page.goto(f"{server}/monitor?run=a-run")
     expect(page.locator(".st-key-one-expert img")).to_be_visible()
-    settled(page)  # else the button that is clicked may have given its place to another
-    with page.expect_download() as picture:
-        page.get_by_role("button", name="Save as PNG").first.click()
+    settled(page)
+    with (
+        page.expect_download() as picture
+    ):  # by key: what is still being painted moves the button away from a mouse
+        page.locator(".st-key-save-answers").get_by_role("button").press("Enter")
     assert picture.value.suggested_filename == "answers.png"
     with page.expect_download() as chart:
         page.get_by_role("button", name=re.compile("Download as PNG")).first.press("Enter")

@@ -509,6 +509,26 @@ def test_an_early_ctrl_c_is_answered_by_one_line_at_most(store: RunStore, root: 
         assert run.state() in ("stopped", "starting")
 
 
+INTERRUPTED = """
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "icm.errors":
+            exec("raise KeyboardInterrupt")
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_a_ctrl_c_while_python_makes_a_dataclass_ends_in_a_line_and_a_code_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python runs text to make one, and a Ctrl-C then used to kill the process after that line."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = icm("runs", root=root)
+    assert (done.returncode, done.stderr) == (1, "icm: interrupted\n")
+
+
 # Item 11: no husks
 
 
