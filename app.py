@@ -1,4 +1,4 @@
-"""Starts the laboratory: `streamlit run app.py`. The pages are in pages/, what they show is computed in icm/."""
+"""Starts the laboratory: `streamlit run app.py`. The pages are in pages/; what they show is computed in icm/."""
 
 import hashlib
 import os
@@ -13,24 +13,25 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Before numpy is imported: the other cores are the trainer's, and two threads on small matrices wait for each other.
+# Set before numpy is imported. The other cores are for the trainer, and on small matrices two threads wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# Seconds that one visitor's page keeps the interpreter while another waits for it. Streamlit sends every message of a look in a
-# turn of its own and asks for the interpreter anew for each: at Python's 5 ms a crowd waits for its messages (docs/LOG.md).
+# Seconds that one visitor's page keeps the interpreter while another waits for it. A page that looks at a run again sends many
+# messages, and Streamlit waits for the interpreter before each: at Python's 5 ms a crowd waits too long (docs/LOG.md).
 sys.setswitchinterval(0.001)
 
-# Opened at /train, Streamlit's front end asks for /train/_stcore/health before it tries /, and logs the two 404s as errors.
-# The folder of the address is where the app is, behind a proxy with a prefix too: no page here lies deeper.
+# This script tells Streamlit's front end where the app is. Without it a page opened at /train first asks for
+# /train/_stcore/health, only then tries /, and logs the two 404s as errors. The app is at the folder of the page's address, also
+# behind a proxy with a prefix, since no page here lies deeper.
 BASE = b'<head><script>window.__streamlit = {BACKEND_BASE_URL: new URL(".", location.href).href}</script>'
 
 
 def content_security_policy() -> str:
-    """What a page may load and run: the app's own files, and of the scripts written into the page those alone that are known.
+    """What a page may load and run: the app's own files, and of the scripts written into the page only those known here.
 
-    Streamlit 1.67 bears nothing stricter, tried in Chromium: it loads the script of the drawing pad from a `blob:`, writes its
-    own styles and those of `st.html` into the page, has its symbols and the digits on cards as `data:`, and turns a photo
-    into a file by connecting to `data:`, which goes nowhere."""
+    Streamlit 1.67 does not work with anything stricter (tried in Chromium). It loads the drawing pad's script from a `blob:` and
+    writes its own styles and those of `st.html` into the page. Its symbols and the digits on cards are `data:`. It turns a
+    photo into a file by connecting to `data:`, which goes nowhere."""
     page = (Path(st.__file__).parent / "static" / "index.html").read_bytes()
     inline = re.findall(rb"<script>(.*?)</script>", page + BASE, re.DOTALL)
     known = " ".join(f"'sha256-{b64encode(hashlib.sha256(script).digest()).decode()}'" for script in inline)
@@ -88,7 +89,7 @@ class PageBase:
         async def send_with_base(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # Streamlit's page has its own length; chunks need none.
+                # With BASE the page is longer than Streamlit says. Without a length it is sent in chunks.
                 if headers.get("content-type", "").startswith("text/html"):
                     del headers["content-length"]
             elif message["type"] == "http.response.body":
@@ -99,7 +100,7 @@ class PageBase:
         await self.app(plain, receive, send_with_base)
 
 
-# The websocket refuses a Host that is not in `server.allowedHosts`; plain requests follow the same list. An empty list allows all.
+# The websocket refuses a Host that is not in `server.allowedHosts`; plain requests follow the same list. An empty one allows all.
 HOSTS = st.get_option("server.allowedHosts") or ["*"]
 
 app = st.App(

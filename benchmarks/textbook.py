@@ -1,7 +1,7 @@
 """The algorithm as one would first write it down: a list of experts, each a plain nn.Module with nn.BatchNorm2d and nn.ELU, each
 with an optimiser of its own; every expert answers every image with gradient; float32, default memory format.
 
-What benchmarks/training.py measures against and tests/test_engines.py compares with; no line of it is used by the package."""
+benchmarks/training.py measures against it and tests/test_engines.py compares with it. The package uses no line of it."""
 
 from collections.abc import Callable
 
@@ -48,6 +48,7 @@ class Discriminator(nn.Module):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ELU()]
             layers += [nn.AvgPool2d(2)] if index in (2, 4, 6) else []
             channels = width
+        # 4 x 4: 32 x 32 pixels, pooled three times.
         self.layers = nn.Sequential(
             *layers, nn.Flatten(), nn.Linear(channels * 4 * 4, hidden), nn.ELU(), nn.Linear(hidden, 1)
         )

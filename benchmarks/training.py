@@ -3,7 +3,7 @@
     python -m benchmarks.training                 a table, and at the end `ratio MEDIAN (MIN-MAX)`
     python -m benchmarks.training --scaling       steps and memory over experts and batch, with a plot in docs/images/
 
-A step of ours is all that a run does for it: batch drawn, mechanisms applied, round played, wins counted."""
+A step of ours draws the batch, applies the mechanisms, plays the round and judges the answers. A run also writes rows."""
 
 import json
 import resource
@@ -22,10 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.textbook import Textbook
-from icm import data, training
 from icm.config import RunConfig, preset
-from icm.models import choose_device, choose_engine, set_arithmetic
-from icm.run import fresh, outcome_of
+from icm.images.batches import generator_for
+from icm.images.digits import data_root, resolve_source
+from icm.jobs.prepare import new_learner
+from icm.jobs.session import judge
+from icm.method import training
+from icm.method.engine import choose_device, choose_engine, set_arithmetic
 
 SCALING_EXPERTS = (5, 10, 20, 50, 100)
 SCALING_BATCH = (32, 64, 128, 256, 512, 1024)
@@ -33,19 +36,21 @@ PLOT = Path(__file__).parents[1] / "docs" / "images" / "scaling.png"
 
 
 def steps_of(config: RunConfig) -> tuple[Callable[[], None], Callable[[], None], str]:
-    """One step of ours, one of the textbook loop on the same images, and what ours is computed with."""
+    """A function for one step of ours, one for one step of the textbook loop, and what ours is computed with, in words.
+
+    Ours draws the batch of its step, as a run does. The textbook loop draws batch 0 each time, and its norm is always batch."""
     device = choose_device(config.device)
     engine = choose_engine(device, config.arithmetic)
     set_arithmetic(engine, device)
-    root = data.data_root()
-    config = replace(config, source=data.resolve_source(config.source, root))
-    state, draw = fresh(config, root, device, engine)
-    training.start_competition(state, config.identity, data.generator_for(config.seed, "copies"))
+    root = data_root()
+    config = replace(config, source=resolve_source(config.source, root))
+    state, draw = new_learner(config, root, device, engine)
+    training.start_competition(state, config.identity, generator_for(config.seed, "perturbation"))
     textbook = Textbook(config.model, config.training.learning_rate, device)
 
     def ours() -> None:
         batch = draw("batch", state.step, config.training.batch)
-        outcome_of(batch, training.train_step(state, batch.canonical, batch.transformed))
+        judge(batch, training.train_step(state, batch.canonical, batch.transformed))
 
     def theirs() -> None:
         batch = draw("batch", 0, config.training.batch)
@@ -55,7 +60,7 @@ def steps_of(config: RunConfig) -> tuple[Callable[[], None], Callable[[], None],
 
 
 def seconds(step: Callable[[], None], steps: int, device: str) -> float:
-    """Of one step: the mean over `steps`."""
+    """Seconds that one step takes, the mean over `steps`."""
     started = time.perf_counter()
     for _ in range(steps):
         step()
@@ -68,7 +73,7 @@ def compare(config: RunConfig, alternations: int, steps: int, out: Path | None) 
     """Prints the table and the ratio; writes JSON to `out`."""
     ours, theirs, engine = steps_of(config)
     for step in (ours, theirs):
-        step()  # the first of each also allocates
+        step()  # not timed: the first step of each also allocates
     rows = []
     for _ in range(alternations):
         mine, textbook = (seconds(step, steps, config.device) for step in (ours, theirs))
@@ -88,7 +93,7 @@ def compare(config: RunConfig, alternations: int, steps: int, out: Path | None) 
 
 
 def measure(config: RunConfig, steps: int) -> dict[str, float]:
-    """Ours alone: seconds a step, and the most memory that the process, or the card, has held."""
+    """Ours alone: the median of seconds a step, and the most memory that the process has held, or torch's tensors on a GPU."""
     ours, _, _ = steps_of(config)
     ours()
     each = statistics.median(seconds(ours, 1, config.device) for _ in range(steps))
@@ -102,7 +107,7 @@ def measure(config: RunConfig, steps: int) -> dict[str, float]:
 
 
 def scale(config: RunConfig, steps: int, out: Path | None) -> None:
-    """Each size in a process of its own, so that the memory is its own too."""
+    """Measures, prints and plots ours at each size. Each has a process of its own, so that the memory is its own too."""
     rows = []
     sizes = [(experts, 32) for experts in SCALING_EXPERTS] + [(10, batch) for batch in SCALING_BATCH[1:]]
     for experts, batch in sizes:

@@ -21,7 +21,7 @@ IMAGES = Path(__file__).parent / "images"
 WIDTHS = {"desk": 1440, "phone": 390}  # pixels
 TALLEST = 2600  # pixels
 SECONDS = 1000  # in milliseconds
-STROKE = (
+DRAWN = (
     (0.3, 0.28),
     (0.5, 0.25),
     (0.66, 0.28),
@@ -34,7 +34,7 @@ STROKE = (
 def draw(page: Page) -> None:
     box = page.get_by_role("application").bounding_box()
     assert box is not None
-    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in STROKE]
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in DRAWN]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:

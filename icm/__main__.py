@@ -1,9 +1,9 @@
-"""`python -m icm`: a Ctrl-C in the seconds that imports take ends the program with one line, like any later one."""
+"""`python -m icm`. A Ctrl-C during the imports, which take seconds, ends the program with one line, as a later one does."""
 
 import sys
 
 try:
-    from icm.cli import main
+    from icm.cli.main import main
 
     code = main()
 except KeyboardInterrupt:

@@ -1,6 +1,6 @@
-"""A run in one frozen description: what is played, by whom, for how long; to and from JSON.
+"""The configuration of a run: mechanisms, networks, steps and what is recorded, frozen; to and from JSON.
 
-The command line, the form on the Train page, `config.json` and the table in the README all come from the classes below:
+The command line, the form on the Train page and `config.json` all come from the classes below:
 the sentence under a field is its help text everywhere. Sizes follow the paper (Parascandolo et al., 2018, section 4)."""
 
 import ast
@@ -8,13 +8,14 @@ import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from textwrap import dedent
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from icm.errors import ActionableError
 
 SCHEMA = 1
-MOST_STEPS = 10**9
+MOST_STEPS = 10**9  # as far as SNAPSHOTS in jobs/trainer.py goes
 
 PAPER_MECHANISMS = (
     "right",
@@ -30,6 +31,11 @@ PAPER_MECHANISMS = (
 )
 
 
+def mechanism_title(spec: str) -> str:
+    """A mechanism as a person reads it: `down_right=6` becomes `down-right=6`."""
+    return spec.replace("_", "-")
+
+
 class ConfigError(ActionableError, ValueError):
     """A configuration that cannot be run; the message is one sentence with the value and the remedy."""
 
@@ -37,6 +43,21 @@ class ConfigError(ActionableError, ValueError):
 def _require(holds: bool, sentence: str) -> None:
     if not holds:
         raise ConfigError(sentence)
+
+
+@cache
+def _choices(section: type) -> dict[str, tuple[str, ...]]:
+    """The fields of a configuration class that hold one of some words, and these words."""
+    kinds = get_type_hints(section).items()
+    return {name: get_args(kind) for name, kind in kinds if get_origin(kind) is Literal}
+
+
+def _require_choices(settings: object, prefix: str = "") -> None:
+    """ConfigError when a field that holds one of some words holds another; `prefix` is the name of the section."""
+    for name, words in _choices(type(settings)).items():
+        value = getattr(settings, name)
+        known = f"{', '.join(words[:-1])} or {words[-1]}"
+        _require(value in words, f"{prefix}{name} is {value!r}; use {known}")
 
 
 @dataclass(frozen=True)
@@ -57,10 +78,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.experts <= 100, f"model.experts is {self.experts}; use 1 to 100")
         _require(1 <= self.filters <= 512, f"model.filters is {self.filters}; use 1 to 512")
-        _require(
-            self.norm in ("none", "group", "batch"),
-            f"model.norm is {self.norm!r}; use none, group or batch",
-        )
+        _require_choices(self, "model.")
         _require(
             self.norm != "group" or self.filters % 4 == 0,
             f"model.norm group makes 4 groups; model.filters {self.filters} is not a multiple of 4",
@@ -91,10 +109,7 @@ class IdentityConfig:
     """Relative standard deviation of the noise on each weight of a shared start."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.start in ("independent", "shared"),
-            f"identity.start is {self.start!r}; use independent or shared",
-        )
+        _require_choices(self, "identity.")
         _require(0 <= self.steps <= MOST_STEPS, f"identity.steps is {self.steps}; use 0 to {MOST_STEPS:,}")
         _require(1 <= self.batch <= 4096, f"identity.batch is {self.batch}; use 1 to 4096")
         _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
@@ -153,7 +168,7 @@ class RunConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU when there is one."""
     arithmetic: Literal["exact", "fast"] = "fast"
-    """exact is float32 and gives the same bits each time; fast allows TensorFloat-32 on a GPU, and bfloat16 on a CPU that is timed to be quicker with it."""
+    """exact computes in float32 and gives the same bits each time; fast may use TensorFloat-32 on a GPU, and bfloat16 on a CPU where a short timing finds it quicker."""
     mechanisms: tuple[str, ...] = PAPER_MECHANISMS
     """Transformations to invert, each a name or name=strength, such as noise=0.1."""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -163,17 +178,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(0 <= self.seed < 2**63, f"seed is {self.seed}; use 0 to 2^63 - 1")
-        _require(
-            self.source in ("auto", "mnist", "builtin"),
-            f"source is {self.source!r}; use auto, mnist or builtin",
-        )
-        _require(
-            self.device in ("auto", "cpu", "cuda", "mps"),
-            f"device is {self.device!r}; use auto, cpu, cuda or mps",
-        )
-        _require(
-            self.arithmetic in ("exact", "fast"), f"arithmetic is {self.arithmetic!r}; use exact or fast"
-        )
+        _require_choices(self)
         _require(len(self.mechanisms) >= 1, "mechanisms is empty; name at least one")
 
 
@@ -249,14 +254,14 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
 
 
 def _from_json(value: Any, kind: Any) -> Any:
-    """JSON has lists for tuples, and whole numbers for fractions that are none."""
+    """The value in its own type: in JSON a tuple is a list, and a float may be written as a whole number."""
     if kind is float:
         return float(value)
     return tuple(value) if isinstance(value, list) else value
 
 
 def _is_a(value: object, kind: Any) -> bool:
-    """Whether JSON gave a value of that type. A whole number is a float too, a bool is no number."""
+    """Whether JSON gave a value of that type. A whole number counts as a float too, a bool as no number."""
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if get_origin(kind) is tuple:

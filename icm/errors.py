@@ -1,4 +1,4 @@
-"""The one kind of error that a person can act on; all that a page or the command line tells in one line derives from it."""
+"""The base class of all errors that a person can act on. A page or the command line tells such an error in one line."""
 
 
 class ActionableError(Exception):

@@ -1,6 +1,6 @@
-"""Files that survive what happens to files: written whole or not at all, read with a look at what they hold, locked.
+"""Files that survive crashes and damage: written whole or not at all, checked when they are read, and locked.
 
-Every OSError becomes a `FileError`, one sentence with the path and the remedy. Arrays are numpy's; no torch here."""
+`on_disk` turns an OSError into a `FileError`, one sentence with the path and the remedy. Arrays are numpy's; no torch here."""
 
 import errno
 import hashlib
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from filelock import lock_descriptor
@@ -27,8 +27,10 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+PROJECT = Path(__file__).parents[1]
 POLL = 0.01  # seconds between two tries for a lock
-LARGEST_JSON = 10_000_000  # bytes; ours have some thousand
+LARGEST = 2**53  # a float64 counts up to here without gaps; a larger number in a file is none that we wrote
+LARGEST_JSON = 10_000_000  # bytes; ours have some thousand, a card some 20,000
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # a link in place of a file could lead out of the store
 BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes line ends, in numbers too
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe in place of a file would keep its reader waiting
@@ -54,7 +56,7 @@ class FileError(ActionableError):
 
 @contextmanager
 def on_disk(path: Path, done: str) -> Iterator[None]:
-    """Turns an OSError into a FileError: what could not be `done` (read, written, …) with which path, and the remedy."""
+    """Turns an OSError into a FileError that says which path could not be `done` (read, written, …), why, and the remedy."""
     try:
         yield
     except OSError as error:
@@ -66,9 +68,9 @@ def on_disk(path: Path, done: str) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Nobody ever sees half of the file, not even after a power cut; what was there stays when it cannot be written.
+    """Writes the whole file or nothing: nobody ever sees half of it, not even after a power cut. A failure leaves the old file.
 
-    The content is on disk under a temporary name before it takes its own. The folder must be there."""
+    The content is on disk under a temporary name before the file gets its own name. The folder must exist."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with on_disk(path, "written"):
         try:
@@ -85,7 +87,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a writer that was killed left a file of this name: `.config.json.123-4.tmp`, before `.config.json.123`."""
+    """Whether a killed writer leaves files of such a name: `.config.json.123-4.tmp`, in older versions `.config.json.123`."""
     return re.fullmatch(r"\..+\.(tmp|\d+)", name) is not None
 
 
@@ -98,7 +100,7 @@ def sweep(folder: Path) -> None:
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """Writes into the file as it lies on disk, for when there is no room for another. White space fills what is left."""
+    """Overwrites the file in place, for a disk that has no room for a second one. Spaces fill up the old length."""
     with on_disk(path, "written"):
         file = os.open(path, os.O_WRONLY | NO_LINK | BINARY)
         try:
@@ -108,7 +110,7 @@ def overwrite(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Adds to a file that is there; FileError when it is not: who else removed it would not expect it back."""
+    """Appends to a file that exists. FileError when it does not: whoever removed it would not expect it back."""
     with on_disk(path, "written"):
         file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK | BINARY)
         try:
@@ -123,7 +125,7 @@ def _write_all(file: int, content: bytes) -> None:
 
 
 def flush(path: Path) -> None:
-    """What was appended so far survives a power cut."""
+    """What was appended so far now survives a power cut."""
     with on_disk(path, "written"):
         file = os.open(path, os.O_RDWR | NO_LINK)
         try:
@@ -133,7 +135,7 @@ def flush(path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """A new name in the folder survives a power cut; Windows has no such call."""
+    """A new name in the folder now survives a power cut. Does nothing on Windows, which has no such call."""
     if os.name == "posix":
         opened = os.open(folder, os.O_RDONLY)
         try:
@@ -146,7 +148,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def read_bytes(path: Path, first: int = 0, most: int = -1) -> bytes:
-    """At most `most` bytes of the file from byte `first` on, counted from its end where that is negative.
+    """At most `most` bytes of the file (-1: all) from byte `first` on. A negative `first` counts from the end.
 
     OSError where a link, a pipe or a folder lies in its place."""
     with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT | BINARY), "rb") as file:
@@ -165,7 +167,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_json(path: Path, remedy: str = "put back a copy of it, or delete that folder") -> dict[str, Any]:
-    """The object in the file; FileError, with the remedy, for anything else."""
+    """The JSON object in the file; FileError, with the remedy, when there is none."""
     with on_disk(path, "read"):
         content = read_bytes(path, most=LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
@@ -179,6 +181,11 @@ def read_json(path: Path, remedy: str = "put back a copy of it, or delete that f
     return value
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number, not a bool, between -`LARGEST` and `LARGEST`: with larger ones arithmetic fails."""
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST  # pyright: ignore[reportOperatorIssue]
+
+
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
@@ -187,20 +194,20 @@ def _refuse_constant(name: str) -> float:
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Named arrays as safetensors, with a digest of names, types, shapes and content."""
+    """Writes named arrays as safetensors, with a digest of names, types, shapes and content."""
     arrays = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
     write_whole(path, save(arrays, metadata={"digest": _digest(arrays)}))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The mirror image of `write_arrays`; FileError when the file is not what was written, to the last bit."""
+    """The arrays that `write_arrays` wrote; FileError unless they are the same to the last bit."""
     with on_disk(path, "read"), path.open("rb"):
         pass
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             kept = file.metadata() or {}
-    except Exception as error:  # the parser meets damaged files with nearly every type there is
+    except Exception as error:  # on damaged files the parser raises nearly every type of error
         raise FileError(f"{path} cannot be read ({error})") from error
     whole = (
         kept["digest"] == _digest(arrays) if "digest" in kept else kept.get("sha256") == _old_digest(arrays)
@@ -211,7 +218,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def digest_of(path: Path) -> str:
-    """The digest that was written with the arrays, without reading them; it tells one file's content from another's."""
+    """The digest that was written with the arrays; they are not read. It tells one file's content from another's."""
     with on_disk(path, "read"), path.open("rb"):
         pass
     try:
@@ -232,7 +239,7 @@ def _digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _old_digest(arrays: dict[str, np.ndarray]) -> str:
-    """What files written before 25 November 2026 carry: it says nothing of types and shapes."""
+    """The digest in files written before 25 November 2026. It does not cover types and shapes."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode())
@@ -242,15 +249,15 @@ def _old_digest(arrays: dict[str, np.ndarray]) -> str:
 
 # Locks. The operating system lets go of them when the process ends, however it ends.
 
-Held = tuple[int, int]
-"""Which file is locked: device and inode."""
+FileIdentity = tuple[int, int]
+"""Which file has a name: device and inode."""
 
 
 @contextmanager
-def hold(path: Path, timeout: float) -> Iterator[Held]:
+def hold(path: Path, timeout: float) -> Iterator[FileIdentity]:
     """Holds the lock for as long as the block lasts; TimeoutError when somebody else has it for `timeout` seconds.
 
-    The file is made where it is missing, its folder is not. A folder that is moved away meanwhile takes its lock along."""
+    The file is made where it is missing, its folder is not. A lock on a file that was moved away meanwhile does not count."""
     deadline = time.monotonic() + timeout
     while True:
         with on_disk(path, "locked"):
@@ -268,7 +275,7 @@ def hold(path: Path, timeout: float) -> Iterator[Held]:
         time.sleep(POLL)
 
 
-def is_held(path: Path) -> bool:
+def is_held(path: Path | str) -> bool:
     """Whether somebody holds the lock. Makes no file, needs no right to write, and does not get in another reader's way."""
     try:
         file = os.open(path, os.O_RDONLY | NO_LINK)
@@ -287,7 +294,7 @@ def is_held(path: Path) -> bool:
         os.close(file)
 
 
-def identity(path: Path) -> Held | None:
+def identity(path: Path) -> FileIdentity | None:
     """Which file has this name now, None when there is none."""
     try:
         return _identity(path.stat(follow_symlinks=False))
@@ -295,5 +302,5 @@ def identity(path: Path) -> Held | None:
         return None
 
 
-def _identity(status: os.stat_result) -> Held:
+def _identity(status: os.stat_result) -> FileIdentity:
     return status.st_dev, status.st_ino

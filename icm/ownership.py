@@ -45,7 +45,7 @@ class Roles:
 
 
 def roles(wins: Num[np.ndarray, "expert mechanism"]) -> Roles:
-    """Read off a table of wins."""
+    """The roles that a table of wins shows."""
     owner = owners(win_share(wins))
     owned = {
         expert: [mechanism for mechanism, by in enumerate(owner) if by == expert]
@@ -64,4 +64,4 @@ def win_entropy(wins: Num[np.ndarray, "expert mechanism"]) -> float:
     """Shannon entropy in bits of who wins: log2 of the number of experts when all win equally, 0 when one wins all."""
     share = wins.sum(axis=1) / max(wins.sum(), 1)
     share = share[share > 0]
-    return float(-(share * np.log2(share)).sum()) + 0.0
+    return float(-(share * np.log2(share)).sum()) + 0.0  # makes -0.0 a plain 0.0

@@ -1,5 +1,7 @@
-"""Draw a digit and see who claims it: what you gave, what the networks see, what a mechanism makes of it, every expert's
-answer, the winner's beside the original. The link carries run, input, stage and mechanisms."""
+"""Draw a digit and see which expert claims it.
+
+The page shows what you gave, what the networks see, what the mechanisms make of it, every expert's answer, and the winner's
+answer beside the original. The link carries run, input, stage and mechanisms."""
 
 from typing import Literal, get_args
 
@@ -7,12 +9,14 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from icm import sketch
+from icm.config import mechanism_title
 from icm.errors import ActionableError
-from icm.store import Run
-from pages.ui import runs
+from icm.images import sketch
+from icm.runs.run import Run
+from pages.ui import picker
 from pages.ui.pad import pad, put
-from pages.ui.told import plain, telling, told
+from pages.ui.run_view import roles_of
+from pages.ui.told import nothing_yet, telling, told
 
 Given = Literal["pad", "picture", "camera"]
 Stage = Literal["centred", "drawn"]
@@ -23,14 +27,16 @@ STAGE_SAID: dict[Stage, str] = {
     "drawn": "The canonical stage did not run: a shift or a swap of bright and dark that you drew is still there.",
 }
 MOST_MECHANISMS = 3
-MOST_ROUNDS = 6
+MOST_ROUNDS = 6  # after the first: how often Again can be pressed
 PAD = "pad"
 
 Grey = Float[np.ndarray, "height width"]
 
 
 def what_is_given() -> Grey | None:
-    """The picture of the chosen kind, or None, with a sentence on the page, when there is none."""
+    """What was drawn, uploaded or photographed; None while there is nothing to use.
+
+    When a picture cannot be used, the page says why."""
     kind = st.segmented_control(
         "Input",
         get_args(Given),
@@ -66,7 +72,7 @@ def what_is_given() -> Grey | None:
     try:
         picture = sketch.open_picture(file.getvalue())
     except sketch.PictureError as error:
-        st.error(plain(error), icon=":material/broken_image:")
+        told(error)
         return None
     if sketch.is_blank(sketch.canonical(picture)):
         st.warning("There is no ink in this picture; use one with a digit.", icon=":material/hide_image:")
@@ -78,14 +84,15 @@ def put_a_digit() -> None:
     from pages.ui import pictures
 
     try:
+        # One of the first 1,000 held-out digits: the built-in digits have no more.
         put(PAD, pictures.a_digit(int(np.random.default_rng().integers(1000))))
     except ActionableError as error:
         st.session_state["no digit"] = error  # told where the pad is
 
 
 def choices() -> tuple[Stage, list[str]]:
-    """The stage, and the mechanisms to apply, one after the other."""
-    from icm.mechanisms import KINDS
+    """The chosen stage, and the specs of the mechanisms in the order in which they are applied."""
+    from icm.images.mechanisms import KINDS
 
     stage = st.segmented_control(
         "What the networks see",
@@ -105,7 +112,7 @@ def choices() -> tuple[Stage, list[str]]:
         max_selections=MOST_MECHANISMS,
         key="mechanisms",
         bind="query-params",
-        format_func=lambda name: name.replace("_", "-"),
+        format_func=mechanism_title,
         placeholder="Nothing: I drew it changed myself",
         help="Applied one after the other, in this order.",
     )
@@ -115,7 +122,7 @@ def choices() -> tuple[Stage, list[str]]:
         strength = kind.default
         if kind.low < kind.high:
             strength = st.slider(
-                f"{kind.symbol} {name.replace('_', '-')}, {kind.unit}",
+                f"{kind.symbol} {mechanism_title(name)}, {kind.unit}",
                 kind.low,
                 kind.high,
                 kind.default,
@@ -133,7 +140,7 @@ def one_more() -> None:
 
 
 def laboratory(run: Run, step: int) -> None:
-    """Everything that a stroke moves."""
+    """Everything on the page that a stroke changes. It is a fragment, so a stroke runs nothing else."""
     left, right = st.columns([2, 5], gap="large")
     with left:
         given = what_is_given()
@@ -148,14 +155,14 @@ def laboratory(run: Run, step: int) -> None:
     if given is None:
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
-    from pages.ui import claims, pictures
+    from pages.ui import cached, claims
 
     with right, telling():
         seen = sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
-        roles = runs.roles_of(run)
+        roles = roles_of(run)
         most = 1 + st.session_state.get("again", 0)
-        found = claims.claim(pictures.shown(run, step), seen, specs, most)
-        st.html(claims.path(given, seen, specs, found, roles))
+        found = claims.claim(cached.networks_of(cached.snapshot_key(run, step)), seen, specs, most)
+        st.html(claims.path(given, specs, found, roles, cached.reader()))
         st.caption(STAGE_SAID[stage])
         st.markdown("**Every expert's answer** · with the discriminator's score; the best score wins")
         st.html(claims.everyone(found, roles))
@@ -174,18 +181,16 @@ def laboratory(run: Run, step: int) -> None:
             st.button("Back to one round", on_click=lambda: st.session_state.update(again=0))
 
 
-heading, picker = st.columns([3, 2], vertical_alignment="bottom")
+heading, place = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Draw", anchor=False)
-with picker:
-    run = runs.pick_trained()
+with place:
+    run = picker.pick_trained()
 st.markdown(
     "Draw a digit, let a mechanism change it, and see which expert claims it. Every expert answers; the discriminator picks the winner."
 )
 if run is None:
-    st.markdown("No trained experts yet.")
-    if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
-        st.switch_page("train.py")
+    nothing_yet("No trained experts yet.")
 else:
     with telling():
         run.config()
-        st.fragment(laboratory)(run, run.snapshot_steps()[-1])
+        st.fragment(laboratory)(run, run.snapshots.steps()[-1])

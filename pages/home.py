@@ -1,10 +1,11 @@
-"""What this is, the newest run at a glance, the next thing to do."""
+"""The first page: what this laboratory is, the newest run at a glance, and what to do next."""
 
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
-from pages.ui import runs
-from pages.ui.told import plain, telling
+from pages.ui import panels, picker, run_view
+from pages.ui.html import plain
+from pages.ui.told import nothing_yet, telling
 
 left, right = st.columns([3, 2], gap="large")
 with left:
@@ -24,22 +25,20 @@ with left:
         if st.button("Beyond digits", icon=":material/compare:"):
             st.switch_page("compare.py")
 
-seen = runs.latest()
+seen = run_view.latest(picker.runs())
 with right, st.container(border=True):
     if seen is None:
         st.subheader("No run yet", anchor=False)
-        st.markdown(
+        nothing_yet(
             "Train a first one: a few experts, a few minutes, on the digits that came with the installation."
         )
-        if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
-            st.switch_page("train.py")
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(runs.title(seen), anchor=False)
-            runs.state_badge(seen.state)
-        runs.progress(seen)
+            st.subheader(run_view.title(seen), anchor=False)
+            panels.state_badge(seen.state)
+        panels.progress(seen)
         with telling():
-            count = runs.history(seen).one_to_one_count()
+            count = seen.history().one_to_one_count()
             st.markdown(
                 f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own."
             )
@@ -51,16 +50,16 @@ with right, st.container(border=True):
                 st.switch_page("train.py")
 
 # The pictures need torch, which takes seconds to import the first time: everything above is on the page by then.
-from pages.ui import pictures  # noqa: E402
+from pages.ui import cached, pictures  # noqa: E402
 
-steps = seen.run.snapshot_steps() if seen else []
+steps = seen.run.snapshots.steps() if seen else []
 if seen and steps:
     st.subheader("What went in, what came out", anchor=False)
     with telling(), st.spinner("Asking the experts…"):
-        shown = pictures.shown(seen.run, steps[-1])
-        html = pictures.cards(shown)
+        key = cached.snapshot_key(seen.run, steps[-1])
+        html = cached.cards(key)
         st.caption(
-            f"One {shown.kind_of_digit} for each mechanism, after {steps[-1]:,} steps of run “{plain(seen.run.label)}”. "
+            f"One {key.kind_of_digit} for each mechanism, after {steps[-1]:,} steps of run “{plain(seen.run.label)}”. "
             "The winner's number is in the corner. No expert ever saw the original."
         )
         st.html(html)

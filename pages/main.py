@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-# The picture is a permutation matrix: one expert for each mechanism. A file, because Streamlit's icons come from the net.
+# The icon is a permutation matrix: one expert for each mechanism. It is a file, because Streamlit's own icons come from the net.
 st.set_page_config(
     page_title="Independent mechanisms",
     page_icon=str(Path(__file__).parent / "ui" / "icon.png"),

@@ -1,49 +1,48 @@
 """A run, live or played back: who wins how much, who wins what, how good the answers are.
 
-What moves is one fragment. It shows the run as it is now, as it was when somebody paused, or as it was at the snapshot
-that the slider points to; the link carries the choice."""
+All that changes by itself is one fragment. It shows the run as it is now, as it was when somebody switched Live off, or as it
+was at the snapshot that the slider points to. The link carries the slider's choice."""
 
 from contextlib import suppress
-from math import log2
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Num
 
-from icm import figures
 from icm.errors import ActionableError
-from icm.history import History, Stretch
-from icm.ownership import owners, win_entropy, win_share
-from icm.store import Run, RunState
-from pages.ui import clock, runs
-from pages.ui.told import plain, telling, told
+from icm.ownership import owners, win_share
+from icm.runs.history import History, Span
+from icm.runs.run import Run
+from icm.runs.status import RunState
+from icm.show import charts
+from icm.show.experts import badge
+from pages.ui import clock, decisions, panels, picker, run_view
+from pages.ui.decisions import NEWEST, PLAY, REST
+from pages.ui.html import plain
+from pages.ui.run_view import LIVE, WHILE_TRAINING, RunView
+from pages.ui.told import nothing_yet, telling, told
 
-REST = 5.0  # seconds, while somebody may resume it elsewhere
-PLAY = 0.8  # seconds a snapshot
 CHART_HEIGHT = 340  # pixels
 SMALL_CHART_HEIGHT = 250
 PANEL_HEIGHT = 150
 PANELS_IN_A_ROW = 5
 PANEL_POINTS = 50
-NEWEST = "newest"
 SMOOTHING = (100, 200, 500, 1000, 2000, 5000)  # images
 SMOOTHING_DEFAULT = 500
+# These multiply the smoothing. A score is a mean over the images of one mechanism only, so its points need more images.
+SCORES_SMOOTHING = 2
+PANELS_SMOOTHING = 4  # in a small panel a rough line cannot be followed
 
 
-def pace_of(seen: runs.Glance) -> float | None:
-    """Seconds until the next look, None for a page that stands still."""
-    if st.session_state.get("playing"):
-        return PLAY
-    if seen.live:
-        return runs.tick(seen) if st.session_state.get("live", True) else None
-    return None if seen.state == "finished" else REST
+def watch(run: Run, was_live: bool) -> None:
+    """The fragment: it looks at the run once and has itself run again, at a pace that depends on the run.
 
-
-def moving(run: Run, was_live: bool) -> None:
-    """Everything that moves: one look at the run."""
+    `was_live` is whether the run was live when the whole page last ran."""
     try:
-        seen = runs.glance(run)
-        pace = pace_of(seen)
+        seen = run_view.view(run)
+        pace = decisions.pace(
+            seen, st.session_state.get("playing", False), st.session_state.get("live", True)
+        )
     except ActionableError as error:
         with clock.looking("run", REST):
             unreadable(error)
@@ -56,30 +55,31 @@ def moving(run: Run, was_live: bool) -> None:
 
 
 def unreadable(error: ActionableError) -> None:
-    """What is wrong with the run, and nothing is played: that was the run before this one."""
+    """Says what is wrong with the run, and stops playing, which may have been begun on another run."""
     st.session_state["playing"] = False
     told(error)
 
 
-def look(seen: runs.Glance, pace: float | None, was_live: bool) -> None:
-    """One look at the run."""
+def look(seen: RunView, pace: float | None, was_live: bool) -> None:
+    """Shows the run. The whole page runs again when the run has begun or ceased to be live."""
     run = seen.run
-    history = runs.history(seen)
-    with_what = runs.computed_with(run)
+    history = seen.history()
+    computed_with = run_view.computed_with(run)
     if was_live != seen.live:
         st.session_state["ended"] = run.id if was_live else None
         st.rerun()  # the whole page has the state in its title
 
-    head(seen, with_what)
-    steps = run.snapshot_steps()
-    marked = moment(steps)
-    seen_until = f"seen_until {run.id} {run.created}"  # another run may take the name
+    head(seen, computed_with)
+    steps = run.snapshots.steps()
+    marked = time_controls(steps)
+    seen_until = f"seen_until {run.id} {run.created}"  # another run may take the same name later
+    # While it plays or Live is off, the page keeps to the rows that it had shown before.
     if pace not in (None, PLAY) or not seen.live:
         st.session_state[seen_until] = history.last_step
     history = history.until(st.session_state.get(seen_until, history.last_step))
     then = history if marked is None else history.until(marked)
-    mechanisms = [spec.replace("_", "-") for spec in seen.config.mechanisms]
-    numbers(seen, then, mechanisms)
+    panels.numbers(run_view.metrics(seen, then, of_trainer=True))
+    st.caption(WHILE_TRAINING)
     if missing := then.missing_images(seen.config.training.batch):
         st.caption(
             f":material/info: The rows of {missing:,} images were lost, in a crash or a power cut. The networks learned "
@@ -88,7 +88,7 @@ def look(seen: runs.Glance, pace: float | None, was_live: bool) -> None:
 
     if history.rows:
         shown = [step for step in steps if step <= (then.last_step if marked is None else marked)]
-        race(run, shown, history, then, mechanisms, marked)
+        charts_and_answers(run, shown, history, then, seen.mechanisms, marked)
     elif seen.live:
         st.info(
             "The race has not begun: first the experts learn to copy their input, so that all start level.",
@@ -101,35 +101,34 @@ def look(seen: runs.Glance, pace: float | None, was_live: bool) -> None:
         )
 
 
-def head(seen: runs.Glance, with_what: str) -> None:
-    """What run it is, its state, the switch that lets the page stand still, and how far it is."""
+def head(seen: RunView, computed_with: str) -> None:
+    """Which run it is, its state, the switch that lets the page stand still, and how far the run is."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(runs.title(seen), anchor=False, width="content")
-        runs.state_badge(seen.state)
+        panels.heading(seen)
         if seen.live:
             st.toggle(
                 "Live", value=True, key="live", help="Off: the page stands still while the run goes on."
             )
-    runs.progress(seen)
-    st.caption(with_what)
-    runs.last_words(seen)
+    panels.progress(seen)
+    st.caption(computed_with)
+    panels.last_words(seen)
 
 
 def toggle_play() -> None:
     st.session_state["playing"] = not st.session_state.get("playing", False)
 
 
-def moment(steps: list[int]) -> int | None:
-    """The snapshot that the slider points to, None for the newest state of the run; while playing, the next one."""
+def time_controls(steps: list[int]) -> int | None:
+    """Play, the time slider and the smoothing. Returns the snapshot that the slider points to, None for the run as it is now.
+
+    While playing, each look moves the slider to the next snapshot."""
     if len(steps) < 2:
         st.session_state["playing"] = False  # the run before this one may have been played
         return None
     options = [*map(str, steps), NEWEST]
     if st.session_state.get("playing"):
-        now = st.session_state.get("step", NEWEST)
-        following = 0 if now == NEWEST or now not in options else options.index(now) + 1
-        st.session_state["step"] = options[following]
-        st.session_state["playing"] = options[following] != NEWEST
+        st.session_state["step"] = decisions.next_frame(st.session_state.get("step", NEWEST), options)
+        st.session_state["playing"] = st.session_state["step"] != NEWEST
 
     play, time, smoothing = st.columns([1, 7, 3], vertical_alignment="bottom", gap="medium")
     playing = st.session_state.get("playing")
@@ -156,14 +155,17 @@ def moment(steps: list[int]) -> int | None:
     return None if chosen == NEWEST else int(chosen)
 
 
-def race(
+def charts_and_answers(
     run: Run, shown: list[int], history: History, then: History, mechanisms: list[str], marked: int | None
 ) -> None:
-    """Charts, pictures and tables: lines over the whole `history`, pictures of the newest snapshot `shown`, all else as of `then`."""
-    runs.ownership_chips(then.recent().wins[0], mechanisms)
+    """Charts, pictures and tables.
+
+    Lines cover the whole `history`, pictures are of the last snapshot in `shown`, all else is as of `then`."""
+    panels.ownership_chips(then.recent().wins[0], mechanisms)
     smoothing = st.session_state.get("smoothing", SMOOTHING_DEFAULT)
-    lines = history.stretches(figures.drawn_points(history), smoothing)
-    charts(lines, then, mechanisms, marked)
+    lines = history.spans(charts.drawn_points(history), smoothing)
+    main_charts(lines, then, mechanisms, marked)
+    small_charts(lines, then, marked)
     if shown:
         with telling():
             everyones_answers(run, shown[-1])
@@ -176,60 +178,40 @@ def race(
                 answers_table(run, shown[-1], mechanisms)
 
 
-def numbers(seen: runs.Glance, then: History, mechanisms: list[str]) -> None:
-    recent = then.recent()
-    values = {
-        "One-to-one": f"{then.one_to_one_count()} of {len(mechanisms)}",
-        "Restored": runs.decibels(recent.psnr[0]) if then.rows else "–",
-        "Entropy of wins": f"{win_entropy(recent.wins[0]):.2f} of {log2(then.experts):.2f}"
-        if then.rows
-        else "–",
-    }
-    if seen.live:
-        values["Speed"] = f"{seen.status.steps_per_second:.1f} steps/s"
-        values["Time left"] = runs.time_left(seen)
-    with st.container(horizontal=True):
-        for name, value in values.items():
-            st.metric(name, value, help=runs.METRIC_HELP[name], border=True, width="stretch")
-    st.caption(runs.WHILE_TRAINING)
-
-
-def charts(lines: Stretch, then: History, mechanisms: list[str], marked: int | None) -> None:
+def main_charts(lines: Span, then: History, mechanisms: list[str], marked: int | None) -> None:
     wide, narrow = st.columns([3, 2], gap="medium")
-    with wide, st.container(border=True):
-        st.markdown("**The race** · share of the images that each expert wins")
-        st.echarts_chart(
-            figures.race(lines, marked),
-            height=CHART_HEIGHT,
+    with wide:
+        panels.chart(
+            panels.RACE,
+            charts.race(lines, marked),
+            CHART_HEIGHT,
             key="race",
             alt="Lines: share of images won by each expert, over steps",
         )
-    with narrow, st.container(border=True):
-        st.markdown("**Who wins what** · % of its newest images; click a cell to open it below")
-        st.echarts_chart(
-            figures.wins_table(then.recent().wins[0], mechanisms),
-            height=CHART_HEIGHT,
+    with narrow:
+        panels.chart(
+            "**Who wins what** · % of its newest images; click a cell to open it below",
+            panels.wins_chart(then, mechanisms),
+            CHART_HEIGHT,
             key="table",
             on_select=lambda: choose_cell(then.experts, mechanisms),
             alt="Heat map: share of each mechanism's images won by each expert",
         )
-    small = (
+
+
+def small_charts(lines: Span, then: History, marked: int | None) -> None:
+    shown = (
         (
             "**Wins per expert** · images, since the start",
-            figures.totals(then.all().wins[0]),
+            charts.totals(then.all().wins[0]),
             "Bars: images won by each expert",
         ),
-        (
-            "**Restored** · PSNR to the true originals, while learning",
-            figures.quality(lines, marked),
-            "Line: PSNR over steps",
-        ),
-        ("**Losses**", figures.losses(lines, marked), "Lines: both losses over steps"),
+        (panels.RESTORED, charts.quality(lines, marked), "Line: PSNR over steps"),
+        ("**Losses**", charts.losses(lines, marked), "Lines: both losses over steps"),
     )
-    for column, (title, option, alt) in zip(st.columns(3, gap="medium"), small):
-        with column, st.container(border=True):
-            st.markdown(title)
-            st.echarts_chart(option, height=SMALL_CHART_HEIGHT, key=alt, alt=alt)
+    for column, (title, option, alt) in zip(st.columns(3, gap="medium"), shown):
+        with column:
+            panels.chart(title, option, SMALL_CHART_HEIGHT, key=alt, alt=alt)
 
 
 def choose_cell(experts: int, mechanisms: list[str]) -> None:
@@ -239,44 +221,59 @@ def choose_cell(experts: int, mechanisms: list[str]) -> None:
         mechanism, expert = divmod(selected[0]["data_indices"][0], experts)
         if mechanism < len(mechanisms):
             st.session_state["mechanism"] = mechanisms[mechanism]
-            st.session_state["expert"] = figures.badge(expert)
+            st.session_state["expert"] = badge(expert)
+
+
+def everyones_answers(run: Run, step: int) -> None:
+    # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
+    from pages.ui import cached, pictures
+
+    st.subheader("Everyone's answers", anchor=False)
+    key = cached.snapshot_key(run, step)
+    st.caption(
+        f"One {key.kind_of_digit} for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
+        "the originals on the right."
+    )
+    pictures.show(
+        cached.answers(key),
+        f"Answers of every expert to one digit of each mechanism, after step {step}",
+        "answers",
+        least=640,
+    )
 
 
 def one_mechanism(
     run: Run, step: int, history: History, smoothing: int, mechanisms: list[str], marked: int | None
 ) -> None:
-    """One mechanism under the glass: every expert's score over steps, one expert's answers at a snapshot."""
-    lines = history.stretches(figures.drawn_points(history), 2 * smoothing)
+    """One mechanism in detail: every expert's score over steps, and one expert's answers at a snapshot."""
+    from pages.ui import cached, pictures
+
+    lines = history.spans(charts.drawn_points(history), SCORES_SMOOTHING * smoothing)
     newest = lines.wins[-1]
-    badges = [figures.badge(expert) for expert in range(len(newest))]
+    badges = [badge(expert) for expert in range(len(newest))]
     owner = owners(win_share(newest))[0] or 0
     st.subheader("One mechanism, one expert", anchor=False)
     first, second = st.columns(2)
     mechanism = first.selectbox("Mechanism", mechanisms, key="mechanism", bind="query-params")
     expert = second.selectbox("Expert", badges, index=owner, key="expert", bind="query-params")
     index = mechanisms.index(mechanism)
-    with st.container(border=True):
-        st.markdown(
-            f"**Scores on {plain(mechanism)}** · what the discriminator gives each expert's answers, on average"
-        )
-        st.echarts_chart(
-            figures.scores(lines, index, marked),
-            height=CHART_HEIGHT,
-            key="scores",
-            alt=f"Lines: mean score of each expert on {mechanism}, over steps",
-        )
+    panels.chart(
+        f"**Scores on {plain(mechanism)}** · what the discriminator gives each expert's answers, on average",
+        charts.scores(lines, index, marked),
+        CHART_HEIGHT,
+        key="scores",
+        alt=f"Lines: mean score of each expert on {mechanism}, over steps",
+    )
     with st.expander(
         "Scores on every mechanism", key="panels", on_change="rerun", bind="query-params"
-    ) as panels:
-        if panels.open:
+    ) as scores:
+        if scores.open:
             score_panels(history, smoothing, mechanisms, marked)
-    # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
-    from pages.ui import pictures
 
     st.markdown(f"**{expert} on {plain(mechanism)}** after step {step:,} · its score, and who won")
     pictures.show(
-        pictures.detail(pictures.shown(run, step), badges.index(expert), index),
-        f"Eight digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
+        cached.detail(cached.snapshot_key(run, step), badges.index(expert), index),
+        f"{cached.DETAIL_DIGITS} digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
         "one-expert",
         least=560,
     )
@@ -284,35 +281,18 @@ def one_mechanism(
 
 def score_panels(history: History, smoothing: int, mechanisms: list[str], marked: int | None) -> None:
     """A small chart of scores for each mechanism; the expert that is ahead at the end is named."""
-    lines = history.stretches(figures.drawn_points(history, PANEL_POINTS), 4 * smoothing)
+    lines = history.spans(charts.drawn_points(history, PANEL_POINTS), PANELS_SMOOTHING * smoothing)
     for first in range(0, len(mechanisms), PANELS_IN_A_ROW):
         for index, column in enumerate(st.columns(PANELS_IN_A_ROW, gap="small"), first):
             if index < len(mechanisms):
                 with column:
                     st.caption(plain(mechanisms[index]))
                     st.echarts_chart(
-                        figures.score_panel(lines, index, marked),
+                        charts.score_panel(lines, index, marked),
                         height=PANEL_HEIGHT,
                         key=f"panel {index}",
                         alt=f"Lines: mean score of each expert on {mechanisms[index]}, over steps",
                     )
-
-
-def everyones_answers(run: Run, step: int) -> None:
-    from pages.ui import pictures
-
-    st.subheader("Everyone's answers", anchor=False)
-    shown = pictures.shown(run, step)
-    st.caption(
-        f"One {shown.kind_of_digit} for each mechanism, after step {step:,}. The winner's answer is framed. No expert ever saw "
-        "the originals on the right."
-    )
-    pictures.show(
-        pictures.answers(shown),
-        f"Answers of every expert to one digit of each mechanism, after step {step}",
-        "answers",
-        least=640,
-    )
 
 
 def ownership_tables(then: History, mechanisms: list[str]) -> None:
@@ -322,7 +302,7 @@ def ownership_tables(then: History, mechanisms: list[str]) -> None:
     st.dataframe(
         {
             "mechanism": mechanisms,
-            "owner": ["none" if owner is None else figures.badge(owner) for owner in owners(share)],
+            "owner": ["none" if owner is None else badge(owner) for owner in owners(share)],
             "best share": [f"{100 * best:.0f} %" for best in share.max(axis=0)],
             **by_expert(overall.T),
         },
@@ -343,7 +323,8 @@ def ownership_tables(then: History, mechanisms: list[str]) -> None:
     st.caption(f"Who wins what, and the mean scores, over the newest {int(recent.images[0]):,} images.")
 
 
-def lines_table(lines: Stretch) -> None:
+def lines_table(lines: Span) -> None:
+    """The points of the lines, in numbers."""
     shares = 100 * lines.wins.sum(axis=2) / lines.images[:, None]
     st.dataframe(
         {
@@ -360,37 +341,35 @@ def lines_table(lines: Stretch) -> None:
 
 
 def answers_table(run: Run, step: int, mechanisms: list[str]) -> None:
-    from pages.ui import pictures
+    from pages.ui import cached
 
     with suppress(ActionableError):  # told above, where the pictures would be
-        scores = pictures.scores(pictures.shown(run, step))
+        scores = cached.scores(cached.snapshot_key(run, step))
         st.dataframe({"mechanism": mechanisms, **by_expert(scores.round(2))}, hide_index=True)
         st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
 
 
 def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str, np.ndarray]:
-    """The columns of a table, an expert each."""
-    return {f"{figures.badge(expert)}{what}": column for expert, column in enumerate(table.T)}
+    """The columns of a table, one for each expert, by the expert's badge followed by `what`."""
+    return {f"{badge(expert)}{what}": column for expert, column in enumerate(table.T)}
 
 
-runs.steady()
-heading, picker = st.columns([3, 2], vertical_alignment="bottom")
+panels.steady()
+heading, place = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Monitor", anchor=False)
-with picker:
-    run = runs.pick()
+with place:
+    run = picker.pick(picker.runs())
 if run is None:
-    st.markdown("There is no run to watch yet.")
-    if st.button("Train your first experts", type="primary", icon=":material/play_arrow:"):
-        st.switch_page("train.py")
+    nothing_yet("There is no run to watch yet.")
 else:
-    state: RunState | None = None  # of a run that cannot be read: told below, once
+    state: RunState | None = None  # for a run that cannot be read; the fragment says why
     with suppress(ActionableError):
-        state = runs.glance(run).state
-    if st.session_state.pop("ended", None) == run.id and state is not None and state not in runs.LIVE:
+        state = run_view.view(run).state
+    if st.session_state.pop("ended", None) == run.id and state is not None and state not in LIVE:
         st.toast(
             plain(f"{run.id} has {'finished' if state == 'finished' else f'ended: {state}'}."),
             icon=":material/flag:",
         )
-    if state not in runs.LIVE:
+    if state not in LIVE:
         st.set_page_config(page_title=f"{state or 'unreadable'} · {run.id}")
-    st.fragment(moving)(run, was_live=state in runs.LIVE)
+    st.fragment(watch)(run, was_live=state in LIVE)

@@ -1,10 +1,9 @@
 """Shapes and types in icm's signatures are checked while the tests run; no test touches a real store.
 
-Here are the store, the digits, and a browser with a server of its own."""
+`pytest -m "not browser"` leaves out tests/app, which opens pages, processes and a browser, and imports nothing of it."""
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,27 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 from jaxtyping import install_import_hook
-from playwright.sync_api import Browser, Page, sync_playwright
 
 install_import_hook("icm", "beartype.beartype")
 
-from icm import run as running  # noqa: E402
 from icm.config import PRESETS, RunConfig  # noqa: E402
-from icm.data import Batch, data_root, draw_batch, generator_for, load_digits, split_halves  # noqa: E402
-from icm.mechanisms import parse  # noqa: E402
-from icm.store import Run, RunStore  # noqa: E402
-from tests.laboratory import Laboratory, started, tab  # noqa: E402
+from icm.images.batches import Batch, draw_batch, generator_for, split_halves  # noqa: E402
+from icm.images.digits import data_root, load_digits  # noqa: E402
+from icm.images.mechanisms import parse  # noqa: E402
+from icm.jobs import trainer  # noqa: E402
+from icm.runs.run import Run  # noqa: E402
+from icm.runs.store import RunStore  # noqa: E402
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
+APP = Path(__file__).parent / "app"
 LONG = (
     "test_browser.py",
     "test_torture.py",
@@ -57,6 +47,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["ICM_BFLOAT16"] = str(config.getoption("--bfloat16"))
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m "not browser"` tests/app is not even imported: playwright takes a second."""
+    return (config.option.markexpr == "not browser" and collection_path == APP) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,53 +102,24 @@ def tiny() -> RunConfig:
 def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
     """A finished run of a few steps."""
     run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
-    with run.locked():
-        list(running.train(run, root))
+    with run.trainer.locked():
+        list(trainer.train(run, root))
     return run
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A real browser; skipped without one, unless ICM_REQUIRE_E2E=1, which makes that an error."""
-    if not CHROMIUM:
-        assert os.environ.get("ICM_REQUIRE_E2E") != "1", "ICM_REQUIRE_E2E=1, and there is no chromium"
-        pytest.skip("no chromium; ICM_REQUIRE_E2E=1 insists")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
-def laboratory(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    """The server that the tests share, one after the other: a new one has torch to import, ten seconds on two cores."""
-    with started(tmp_path_factory.mktemp("server")) as found:
-        yield found
+@pytest.fixture
+def short(tiny: RunConfig) -> RunConfig:
+    """Twelve short steps of competition, a row each, a state every fourth."""
+    return replace(
+        tiny,
+        source="builtin",
+        identity=replace(tiny.identity, steps=3),
+        training=replace(tiny.training, steps=12),
+        recording=replace(tiny.recording, every=1, state_every=4),
+    )
 
 
 @pytest.fixture
-def server(laboratory: Laboratory, store: RunStore) -> Iterator[str]:
-    """The address of the server, whose store is the test's and empty. No exception is logged, and no trainer stays."""
-    begun = laboratory.log.stat().st_size
-    yield laboratory.address
-    for run in store.runs():
-        run.request_stop()
-    deadline = time.monotonic() + 30
-    while any(run.is_alive() for run in store.runs()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not laboratory.complaints(begun), laboratory.complaints(begun)
-
-
-@pytest.fixture
-def fresh_server(root: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of a server that has shown no page yet."""
-    with started(tmp_path) as found:
-        yield found.address
-        assert not found.complaints(0), found.complaints(0)
-
-
-@pytest.fixture
-def page(chromium: Browser, server: str) -> Iterator[Page]:
-    """A tab at the test's server, see `tab`."""
-    with tab(chromium) as page:
-        yield page
+def run(store: RunStore, short: RunConfig) -> Run:
+    """A run of these twelve steps, not started."""
+    return store.create("one", short, {"command": "a test"})

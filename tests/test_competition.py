@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from icm.competition import compete, count_wins, discriminator_loss, winners_loss
 from icm.config import ModelConfig, RunConfig, TrainingConfig
-from icm.data import Batch, generator_for
-from icm.models import PLAIN, Engine
-from icm.training import TrainState, init_state, start_competition, train_step
+from icm.images.batches import Batch, generator_for
+from icm.method.competition import compete, count_wins, discriminator_loss, winners_loss
+from icm.method.engine import PLAIN, Engine
+from icm.method.state import TrainState, init_state
+from icm.method.training import start_competition, train_step
 
 EXPERTS = 4
 
@@ -23,7 +24,7 @@ def make_state(norm: str = "none", losers_are_fake: bool = True, engine: Engine 
     state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.double()
     state.discriminator.double()
-    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "copies"))
+    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))
     return state
 
 

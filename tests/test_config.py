@@ -4,7 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from icm import cli, config
+from icm import config
+from icm.cli.options import Train
+from icm.cli.words import parse, preset_named
 from icm.config import PRESETS, ConfigError, ModelConfig, RunConfig, TrainingConfig
 
 
@@ -35,8 +37,8 @@ def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -
         "--model.experts 3 --model.norm batch --training.no-losers-are-fake"
     )
     words: list[str] = [*line.split()[4:]]
-    base = PRESETS[cli._preset_named(words)]
-    assert cli._parse(cli.Train, words, default=cli.Train(config=base)).config == changed
+    base = PRESETS[preset_named(words)]
+    assert parse(Train, words, default=Train(config=base)).config == changed
 
 
 @pytest.mark.parametrize("section", [RunConfig, *config.SECTIONS.values()])

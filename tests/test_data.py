@@ -15,12 +15,15 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from icm import data, sets
-from icm.data import draw_batch, generator_for, load_digits, resolve_source, split_halves
-from icm.files import write_arrays
-from icm.mechanisms import parse
-from icm.sets import DataError, published
-from icm.unseen import load_unseen
+from icm.files import PROJECT, write_arrays
+from icm.images import digits as digits_of
+from icm.images import sets
+from icm.images.batches import draw_batch, generator_for, split_halves
+from icm.images.digits import data_root, has_mnist, load_digits, resolve_source
+from icm.images.download import download
+from icm.images.mechanisms import parse
+from icm.images.sets import DataError, published
+from icm.images.unseen import load_unseen
 
 HEADERS = {"images-idx3": (0x803, 28, 28), "labels-idx1": (0x801,)}
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in HEADERS]
@@ -44,7 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def mnist(whole: Path, tmp_path: Path) -> Path:
-    """A data root with that MNIST, the same files on disk; `mine` gives one of its own that may be damaged."""
+    """A data root with that MNIST, hard links to the same files. `mine` makes one of them its own, so that it may be damaged."""
     return Path(shutil.copytree(whole, tmp_path / "with-mnist", copy_function=os.link))
 
 
@@ -110,9 +113,9 @@ def as_folder(file: Path) -> None:
 @pytest.mark.parametrize("harm", [cut_short, as_folder, Path.unlink, lambda file: file.write_bytes(b"")])
 @pytest.mark.parametrize("name", FILES)
 def test_half_a_download_is_no_mnist(mnist: Path, name: str, harm: Callable[[Path], object]) -> None:
-    assert data.has_mnist(mnist)
+    assert has_mnist(mnist)
     harm(mine(mnist, name))
-    assert not data.has_mnist(mnist)
+    assert not has_mnist(mnist)
     assert resolve_source("auto", mnist) == "builtin"
     for ask in (
         lambda: resolve_source("mnist", mnist),
@@ -140,13 +143,13 @@ def test_mnist_that_is_damaged_inside_is_one_sentence_and_no_longer_here(
     mnist: Path, name: str, harm: Callable[[Path], object]
 ) -> None:
     harm(mine(mnist, name))
-    assert data.has_mnist(mnist)  # by its size
+    assert has_mnist(mnist)  # by its size
     sentence = (
         rf"{name} cannot be read \(it is no idx file of .*\); run `python -m icm data mnist` to fetch it"
     )
     with pytest.raises(DataError, match=sentence):
         load_digits("mnist", mnist)
-    assert not data.has_mnist(mnist)
+    assert not has_mnist(mnist)
     assert resolve_source("auto", mnist) == "builtin"
     with pytest.raises(DataError, match=rf"{name} is damaged; run `python -m icm data mnist` to fetch it"):
         load_unseen("mnist", mnist, "digits", 3)
@@ -166,7 +169,7 @@ def test_damaged_mnist_is_here_again_once_the_file_is_replaced(mnist: Path) -> N
     with pytest.raises(DataError):
         load_digits("mnist", mnist)
     file.write_bytes(right)
-    assert data.has_mnist(mnist)
+    assert has_mnist(mnist)
     assert len(load_digits("mnist", mnist).test_labels) == 10_000
 
 
@@ -229,22 +232,22 @@ def place(root: Path, offered: str, name: str) -> Path:
 def test_fetching_again_replaces_what_is_cut_short_or_damaged(
     tmp_path: Path, offered: str, found: bytes
 ) -> None:
-    data.download(offered, tmp_path)
+    download(offered, tmp_path)
     place(tmp_path, offered, "a").write_bytes(found)
     assert sets.in_words(offered, tmp_path).split(",")[0] == (
         "damaged" if len(found) == len(CONTENT["a"]) else "incomplete"
     )
-    data.download(offered, tmp_path)
+    download(offered, tmp_path)
     assert {name: place(tmp_path, offered, name).read_bytes() for name in CONTENT} == CONTENT
     assert sets.in_words(offered, tmp_path) == "here"
 
 
 def test_a_set_that_is_sound_is_not_fetched_again(tmp_path: Path, offered: str, monkeypatch) -> None:
-    data.download(offered, tmp_path)
+    download(offered, tmp_path)
     monkeypatch.setattr(
         f"torchvision.datasets.{CLASSES[offered]}", lambda *a, **k: pytest.fail("it was fetched")
     )
-    data.download(offered, tmp_path)
+    download(offered, tmp_path)
 
 
 def test_a_folder_in_place_of_a_file_is_left_alone_and_told(tmp_path: Path, offered: str) -> None:
@@ -252,14 +255,14 @@ def test_a_folder_in_place_of_a_file_is_left_alone_and_told(tmp_path: Path, offe
     mine.parent.mkdir(parents=True)
     mine.write_text("a letter")
     with pytest.raises(DataError, match=r"a is a folder where a file belongs; move it away and try again"):
-        data.download(offered, tmp_path)
+        download(offered, tmp_path)
     assert mine.read_text() == "a letter"
 
 
 def test_a_fetch_that_brings_something_else_is_told(tmp_path: Path, offered: str, monkeypatch) -> None:
     monkeypatch.setitem(CONTENT, "b", b"half")
     with pytest.raises(DataError, match=rf"{offered} was fetched, but .*b has 4 bytes where 12 belong; run"):
-        data.download(offered, tmp_path)
+        download(offered, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_a_fetch_that_fails_is_one_sentence(tmp_path: Path, monkeypatch, trouble
 
     monkeypatch.setattr("torchvision.datasets.USPS", fail)
     with pytest.raises(DataError, match=r"usps could not be fetched into .*; check the network and the disk"):
-        data.download("usps", tmp_path)
+        download("usps", tmp_path)
 
 
 # The cache of the built-in digits
@@ -286,7 +289,7 @@ def parsed(root: Path, monkeypatch) -> list[str]:
         notes.append("parsed")
         return torch.cat([digits.test, digits.train]), torch.cat([digits.test_labels, digits.train_labels])
 
-    monkeypatch.setattr(data, "_parse_builtin", parse_at_once)
+    monkeypatch.setattr(digits_of, "_parse_builtin", parse_at_once)
     return notes
 
 
@@ -351,10 +354,10 @@ def test_the_cache_of_builtin_digits_can_be_read_by_others(tmp_path: Path, parse
 
 def test_the_data_root_is_the_given_then_the_environments_then_the_projects(monkeypatch) -> None:
     monkeypatch.setenv("ICM_DATA_ROOT", "/elsewhere")
-    assert data.data_root(Path("/given")) == Path("/given")
-    assert data.data_root() == Path("/elsewhere")
+    assert data_root(Path("/given")) == Path("/given")
+    assert data_root() == Path("/elsewhere")
     monkeypatch.delenv("ICM_DATA_ROOT")
-    assert data.data_root() == Path(data.__file__).parents[1] / "data"
+    assert data_root() == PROJECT / "data"
 
 
 def test_the_halves_are_disjoint_and_together_everything() -> None:

@@ -1,7 +1,8 @@
-"""Every engine plays the same round as the textbook loop, which shares no code with the package."""
+"""Every engine plays the same round as the textbook loop, which takes nothing from the package but the networks' sizes."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from safetensors.numpy import load, save
 from torch._ops import _OpNamespace
 
 from benchmarks.textbook import Textbook
-from icm import models
 from icm.config import ModelConfig, RunConfig
-from icm.data import Batch, generator_for
-from icm.models import DeviceError, Engine, ExpertBank, choose_engine
-from icm.training import TrainState, init_state, load_arrays, start_competition, to_arrays, train_step
+from icm.images.batches import Batch, generator_for
+from icm.method import engine
+from icm.method.engine import DeviceError, Engine, choose_engine
+from icm.method.networks import ExpertBank
+from icm.method.state import TrainState, init_state, load_arrays, to_arrays
+from icm.method.training import start_competition, train_step
 
 EXPERTS = 4
 ENGINES = {"loop": Engine(experts="loop"), "stacked": Engine(experts="stacked")}
@@ -26,15 +29,15 @@ def make_state(norm: str, engine: Engine, dtype: torch.dtype) -> TrainState:
     state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.to(dtype)
     state.discriminator.to(dtype)
-    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "copies"))
+    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))
     return state
 
 
 def of_expert(
     bank: ExpertBank, expert: int, values: dict[torch.nn.Parameter, torch.Tensor] | None = None
 ) -> list[torch.Tensor]:
-    """Its parameters, or what `values` has for them, in the order of the textbook's expert: layer by layer, the norm
-    behind the convolution."""
+    """An expert's parameters, or what `values` has for them. The order is that of the textbook's expert: layer by layer, the norm
+    after the convolution."""
     layers = [[weight, bias] for weight, bias in zip(bank.weights, bank.biases)]
     for layer, scale, shift in zip(layers, bank.scales, bank.shifts):
         layer += [scale, shift]
@@ -86,7 +89,7 @@ def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, bat
 def test_winners_and_gradients_in_float32_are_the_textbook_loops(
     engine: str, norm: str, batch: Batch
 ) -> None:
-    """Gradients and not weights: where a gradient is next to nothing, Adam makes a whole step of its rounding."""
+    """Gradients are compared, not weights: where a gradient is next to nothing, Adam makes a whole step of its rounding error."""
     state = make_state(norm, ENGINES[engine], torch.float32)
     textbook = textbook_with_the_weights_of(state, torch.float32)
 
@@ -183,7 +186,7 @@ def test_bfloat16_on_a_cpu_can_be_forced_on_and_off(
     wish: str, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ICM_BFLOAT16", wish)
-    monkeypatch.setattr(models, "_bfloat16_is_faster", lambda: pytest.fail("there was nothing to time"))
+    monkeypatch.setattr(engine, "_bfloat16_is_faster", lambda: pytest.fail("there was nothing to time"))
     assert choose_engine(torch.device("cpu"), "fast").dtype == dtype
     assert choose_engine(torch.device("cpu"), "exact").dtype == "float32"
 
@@ -196,8 +199,26 @@ def test_without_a_wish_the_faster_of_the_two_is_taken(
     monkeypatch.delenv("ICM_BFLOAT16", raising=False)
     if wish is not None:
         monkeypatch.setenv("ICM_BFLOAT16", wish)
-    monkeypatch.setattr(models, "_bfloat16_is_faster", lambda: faster)
+    monkeypatch.setattr(engine, "_bfloat16_is_faster", lambda: faster)
     assert choose_engine(torch.device("cpu"), "fast").dtype == dtype
+
+
+@pytest.mark.parametrize(("deterministic", "precision"), [(True, "ieee"), (False, "tf32")])
+def test_torch_is_told_what_an_engine_allows_on_a_gpu(
+    deterministic: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is told; without a GPU nothing is computed with it."""
+    told: dict[str, bool] = {}
+    monkeypatch.setattr(
+        torch, "use_deterministic_algorithms", lambda wanted: told.update(deterministic=wanted)
+    )
+    matmul, conv = SimpleNamespace(fp32_precision="none"), SimpleNamespace(fp32_precision="none")
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    monkeypatch.setattr(torch.backends, "cudnn", SimpleNamespace(conv=conv, benchmark=deterministic))
+    engine.set_arithmetic(Engine(experts="stacked", deterministic=deterministic), torch.device("cuda"))
+    assert told == {"deterministic": deterministic}
+    assert matmul == conv == SimpleNamespace(fp32_precision=precision)
+    assert torch.backends.cudnn.benchmark is not deterministic
 
 
 def test_a_wish_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

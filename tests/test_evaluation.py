@@ -1,4 +1,4 @@
-"""Figures against the true originals: by hand, and with experts that are known to be right."""
+"""Figures against the true originals, checked by hand and with experts that are known to be right."""
 
 import json
 
@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from icm.data import as_images, load_digits
-from icm.evaluation import chain, evaluate, examples, networks, psnr
-from icm.look import CENTRE
-from icm.mechanisms import Mechanism, apply_one, invert, parse
-from icm.models import Discriminator, ExpertBank, weights
+from icm.images.batches import as_images
+from icm.images.digits import load_digits
+from icm.images.look import CENTRE
+from icm.images.mechanisms import Mechanism, apply_one, invert, parse
+from icm.measure.chain import chain
+from icm.measure.evaluation import evaluate, examples, networks, psnr
+from icm.method.networks import Discriminator, ExpertBank
+from icm.method.weights import weights
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
-from icm.records import StepRecord, Window
+from icm.runs.records import StepRecord, Window
 
 
 class PerfectExperts(ExpertBank):
@@ -27,7 +30,7 @@ class PerfectExperts(ExpertBank):
 
 
 class Referee(Discriminator):
-    """Likes dark images with their ink where MNIST has it: enough to know an inverse from a wrong one."""
+    """Prefers dark images with their ink where MNIST has it: enough to tell the right inverse from a wrong one."""
 
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
@@ -36,6 +39,7 @@ class Referee(Discriminator):
         columns = torch.arange(images.shape[-1]).float()
         mass = images.sum(dim=(1, 2, 3))
         centre = (images.sum(dim=(1, 2)) * columns).sum(dim=1) / mass
+        # The ink of a digit is about 100, a tenth of 1,024 pixels.
         return -(centre - CENTRE).abs() - (mass - 100).clamp(min=0)
 
 
@@ -89,8 +93,8 @@ def test_examples_show_the_winners_answer(root) -> None:
 
 
 def test_networks_come_back_from_their_snapshot(tiny) -> None:
-    from icm.data import generator_for
-    from icm.training import init_state
+    from icm.images.batches import generator_for
+    from icm.method.state import init_state
 
     state = init_state(tiny, generator_for(5, "weights"), torch.device("cpu"))
     experts, discriminator = networks(tiny, weights(state.experts, state.discriminator))

@@ -1,4 +1,4 @@
-"""An exported run is small, half precision, and carries a card of what was measured on it."""
+"""An exported run is small, in half precision, and carries a card of what was measured on it."""
 
 import shutil
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icm import export as shipping
 from icm.files import FileError
-from icm.store import Run, StoreError
+from icm.jobs import export as shipping
+from icm.runs.errors import StoreError
+from icm.runs.run import Run
 
 
 def test_an_exported_run_has_its_rows_some_snapshots_in_half_precision_and_a_card(
@@ -24,10 +25,10 @@ def test_an_exported_run_has_its_rows_some_snapshots_in_half_precision_and_a_car
         (step, name) for step in (0, 6) for name in ("builtin", "alphabets")
     ]
     assert made.config() == trained.config()
-    assert made.metrics() == trained.metrics()
-    assert made.history_file.read_bytes() == trained.history_file.read_bytes()
-    assert made.snapshot_steps() == [0, 6]
-    whole, half = trained.snapshot(6), made.snapshot(6)
+    assert made.rows.read() == trained.rows.read()
+    assert made.rows.history_file.read_bytes() == trained.rows.history_file.read_bytes()
+    assert made.snapshots.steps() == [0, 6]
+    whole, half = trained.snapshots.read(6), made.snapshots.read(6)
     for name, values in half.items():
         assert values.dtype == np.float16
         np.testing.assert_allclose(values, whole[name], rtol=1e-3, atol=1e-6)

@@ -1,12 +1,12 @@
-"""Running sums of a run's rows: any stretch of them is what adding up its rows gives."""
+"""Running sums of a run's rows: any span of them is what adding up its rows gives."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from icm.history import HistoryError, HistoryWriter, history_of, read_history
-from icm.records import StepRecord
+from icm.runs.history import HistoryError, HistoryWriter, history_of, read_history
+from icm.runs.records import StepRecord
 
 EXPERTS, MECHANISMS = 2, 3
 
@@ -24,7 +24,7 @@ ROWS = [
 ]
 
 
-def test_a_stretch_is_the_shortest_run_of_rows_with_enough_images() -> None:
+def test_a_span_is_the_shortest_run_of_rows_with_enough_images() -> None:
     history = history_of(ROWS, EXPERTS, MECHANISMS)
     # Row 3 alone has 20 images; 21 need row 2 as well, and 31 need all three.
     for images, wins in (
@@ -68,7 +68,7 @@ def test_one_to_one_counts_mechanisms_with_an_expert_of_their_own() -> None:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """The file of a run whose rows were written one by one."""
+    """The history.f8 of a run whose rows were written one by one."""
     path = tmp_path / "history.f8"
     writer = HistoryWriter(path, EXPERTS, MECHANISMS, rows=[])
     for each in ROWS:

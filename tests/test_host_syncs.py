@@ -1,8 +1,8 @@
 """A step on stacked experts, which is what a GPU runs, never makes the device wait for the host.
 
-It reads nothing back and takes no tensor that the host has just made. Watched are the operations that torch dispatches, on
-the CPU with real numbers; on the `meta` device, which has none to read and where a copy from the host is a change of
-device; and on a GPU where there is one, where torch itself watches too."""
+It reads nothing back and takes no tensor that the host has just made. The tests watch the operations that torch dispatches: on
+the CPU, with real numbers; on the `meta` device, which has no numbers to read and where a copy from the host is a change of
+device; and on a GPU, where there is one and torch itself watches too."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,9 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from icm.config import ModelConfig, RunConfig
-from icm.data import Batch, generator_for
-from icm.models import Engine
-from icm.training import TrainState, init_state, start_competition, train_step
+from icm.images.batches import Batch, generator_for
+from icm.method.engine import Engine
+from icm.method.state import TrainState, init_state
+from icm.method.training import start_competition, train_step
 
 # By the first part of their names, `aten._local_scalar_dense` and so on.
 READS_BACK = {
@@ -35,7 +36,7 @@ READS_BACK = {
     "_unique2",
 }
 MADE_ON_THE_HOST = {"lift_fresh", "lift_fresh_copy"}  # torch.tensor([...]), and indices written as a list
-MASKS = (torch.bool, torch.uint8)  # as an index: how many are chosen must be read
+MASKS = (torch.bool, torch.uint8)  # a mask as an index: how many it chooses must be read back
 DEVICES = ["cpu", "meta", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
@@ -75,7 +76,7 @@ def torch_watches(device: str) -> Iterator[None]:
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The fused Adam would run on `meta` but for a list of devices."""
+    """The name of a device. Fused Adam can run on `meta`, but torch's list of its devices lacks it; here it is added."""
     optimizer = import_module("torch.optim.optimizer")  # no attribute of torch.optim
     devices = [*optimizer._get_fused_kernels_supported_devices(), "meta"]
     monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: devices)
@@ -87,7 +88,7 @@ def make_state(norm: str, device: str, losers_are_fake: bool = True) -> TrainSta
     config = RunConfig(model=model)
     config = replace(config, training=replace(config.training, losers_are_fake=losers_are_fake))
     state = init_state(config, generator_for(3, "weights"), torch.device(device), Engine(experts="stacked"))
-    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "copies"))
+    start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))
     return state
 
 

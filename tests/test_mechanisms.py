@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from icm.config import ConfigError
-from icm.data import Batch
-from icm.mechanisms import KINDS, apply_each, apply_one, invert, parse
+from icm.images.batches import Batch
+from icm.images.mechanisms import KINDS, apply_each, apply_one, invert, parse
 
 # Where the ink of a single bright pixel at row 10, column 12 goes with a strength of 2 pixels.
 MOVED = {
@@ -25,7 +25,7 @@ def generator() -> torch.Generator:
 
 
 def interior_image() -> torch.Tensor:
-    """Ink that no shift of up to 6 pixels pushes out; not square."""
+    """Three images, not square, whose ink no shift of up to 6 pixels pushes out."""
     images = torch.zeros(3, 1, 24, 28)
     images[..., 8:16, 9:19] = torch.rand(3, 1, 8, 10, generator=generator())
     return images

@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from icm import run as running
-from icm import training
-from icm.competition import Contest, compete
 from icm.config import PRESETS, IdentityConfig, RunConfig
-from icm.store import Run, RunStore
+from icm.jobs import trainer
+from icm.method.competition import Contest, compete
+from icm.runs.run import Run
+from icm.runs.store import RunStore
 
 IDENTITY_STEPS, STEPS = 6, 24
 
 
 @pytest.fixture(autouse=True, scope="module")
 def the_last_expert_never_wins() -> Iterator[None]:
-    """Whatever the arithmetic makes of its scores: an expert without a win keeps its weights, moments and clock."""
+    """It never wins, whatever its scores. The tests need an expert without a win, which keeps its weights, moments and clock."""
 
     def without_the_last(answers: Tensor, logits: Tensor) -> Contest:
         masked = logits.clone()
@@ -29,7 +29,7 @@ def the_last_expert_never_wins() -> Iterator[None]:
         return replace(compete(answers, masked), logits=logits)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(training, "compete", without_the_last)
+        monkeypatch.setattr("icm.method.training.compete", without_the_last)
         yield
 
 
@@ -48,19 +48,19 @@ def config() -> RunConfig:
 
 
 def train(run: Run, root: Path, stop_at: tuple[str, int] | None = None) -> None:
-    with run.locked():
-        for event in running.train(run, root):
+    with run.trainer.locked():
+        for event in trainer.train(run, root):
             if (event.phase, event.step) == stop_at:
-                run.request_stop()
+                run.trainer.request_stop()
 
 
 def state_of(run: Run) -> dict[str, np.ndarray]:
-    arrays = run.saved_state(run.state_steps()[-1])
+    arrays = run.states.read(run.states.steps()[-1])
     return {name: values for name, values in arrays.items() if name != "window.seconds"}
 
 
 def rows_of(run: Run) -> list[dict]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.rows.read()]
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +110,11 @@ def test_the_comparison_notices_lost_moments(
     store: RunStore, root: Path, config: RunConfig, unbroken: Run, optimiser: str
 ) -> None:
     def forget(run: Run) -> None:
-        arrays = run.saved_state(11)
+        arrays = run.states.read(11)
         for name in arrays:
             if name.startswith(optimiser) and not name.endswith("step"):
                 arrays[name] = np.zeros_like(arrays[name])
-        run.save_state(11, arrays)
+        run.states.save(11, arrays)
 
     assert not is_same(broken_once(store, root, config, ("competing", 11), forget), unbroken)
 
@@ -123,8 +123,8 @@ def test_a_crash_between_two_saves_costs_only_the_steps_since(
     store: RunStore, root: Path, config: RunConfig, unbroken: Run
 ) -> None:
     run = store.create("crashed", config, {})
-    with run.locked():
-        for event in running.train(run, root):
+    with run.trainer.locked():
+        for event in trainer.train(run, root):
             if event.phase == "competing" and event.step == 17:
                 break  # the process is gone: nothing is saved after step 14
     with (run.folder / "metrics.jsonl").open("a") as file:

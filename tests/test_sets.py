@@ -1,4 +1,4 @@
-"""Sets as they lie on disk: only whole ones are here, a damaged one is one sentence and is offered again."""
+"""Sets of images on disk: only a whole set counts as here. A damaged one is told in one sentence and can be fetched again."""
 
 import bz2
 import gzip
@@ -15,11 +15,11 @@ from PIL import Image
 from scipy import ndimage
 from streamlit.testing.v1 import AppTest
 
-from icm import sets
-from icm.look import CENTRE
-from icm.sets import DataError, Drawings, published
+from icm.images import sets
+from icm.images.look import CENTRE
+from icm.images.sets import DataError, Drawings, published
+from icm.images.unseen import SETS, load_unseen
 from icm.shapes import Pixels
-from icm.unseen import SETS, load_unseen
 
 # Small sets that count as whole
 
@@ -278,7 +278,7 @@ def test_usps_that_is_damaged_inside_is_one_sentence(
 
 
 def fetch_page() -> None:
-    from icm.data import data_root
+    from icm.images.digits import data_root
     from pages.ui.fetch import fetch_sets
 
     fetch_sets(data_root())

@@ -1,4 +1,4 @@
-"""A person's picture becomes one image; whatever is no usable picture becomes one sentence."""
+"""A person's picture becomes one image. Whatever is no usable picture is refused in one sentence."""
 
 import struct
 import subprocess
@@ -13,9 +13,9 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from icm import sketch
-from icm.data import load_digits
-from icm.sketch import PictureError, as_drawn, canonical, is_blank, open_picture
+from icm.images import sketch
+from icm.images.digits import load_digits
+from icm.images.sketch import PictureError, as_drawn, canonical, is_blank, open_picture
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -114,7 +114,7 @@ def test_a_photo_of_pen_on_paper_under_uneven_light_is_as_clear_as_a_drawing() -
     light = 0.8 * (1 - 0.5 * x / 1024) * (1 - 0.2 * (y / 768) ** 2)
     noise = 0.02 * np.random.default_rng(0).standard_normal(pen.shape)
     photo = (light * (1 - 0.5 * ndimage.gaussian_filter(pen, 2)) + noise).clip(0, 1).astype(np.float32)
-    # The two may differ by a pixel in where they lie.
+    # The two may lie a pixel apart.
     moved = [np.roll(canonical(photo), (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     assert min(np.abs(image - canonical(pen)).mean() for image in moved) < 0.02
 
@@ -337,7 +337,7 @@ def test_the_largest_pictures_take_less_than_256_mb(tmp_path: Path) -> None:
     code = """if True:
         import re, sys
         from pathlib import Path
-        from icm.sketch import open_picture, canonical
+        from icm.images.sketch import open_picture, canonical
         peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
         data = Path(sys.argv[1]).read_bytes()
         before = peak()

@@ -1,4 +1,4 @@
-"""Folders, locks and files that survive what happens to files."""
+"""A store and its runs: names, states, locks, rows, snapshots and labels, and what is refused."""
 
 import json
 import threading
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from icm import store as storing
 from icm.config import RunConfig
-from icm.files import FileError
-from icm.store import Run, RunBusy, RunIdError, RunStore, StoreError
+from icm.files import PROJECT, FileError
+from icm.runs.errors import RunBusy, RunIdError, StoreError
+from icm.runs.run import Run
+from icm.runs.status import STALLED_AFTER
+from icm.runs.store import RunStore
 
 
 @pytest.fixture
@@ -57,12 +59,12 @@ def test_a_run_gives_back_what_was_written(store: RunStore, run: Run, tiny: RunC
 def test_states_follow_the_lock_and_the_heartbeat(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run.write_status("competing", 5, 60)
     assert run.state() == "crashed"  # nobody holds the lock
-    with run.locked():
+    with run.trainer.locked():
         assert run.state() == "running"
         run.write_status("preparing", 0, 60)
         assert run.state() == "preparing"
-        later = time.time() + storing.STALLED_AFTER + 1
-        monkeypatch.setattr(storing.time, "time", lambda: later)
+        later = time.time() + STALLED_AFTER + 1
+        monkeypatch.setattr("icm.runs.status.time.time", lambda: later)
         assert run.state() == "stalled"
     for phase in ("stopped", "finished"):
         run.write_status(phase, 60, 60)
@@ -70,21 +72,22 @@ def test_states_follow_the_lock_and_the_heartbeat(run: Run, monkeypatch: pytest.
 
 
 def test_only_one_trainer_has_the_lock(run: Run) -> None:
-    with run.locked(), pytest.raises(RunBusy, match="already being trained"), run.locked():
+    with run.trainer.locked(), pytest.raises(RunBusy, match="already being trained"), run.trainer.locked():
         pass
-    assert not run.is_alive()
+    assert not run.trainer.is_alive()
 
 
 def test_looking_whether_a_run_lives_never_keeps_a_trainer_out(run: Run) -> None:
     done = threading.Event()
     watchers = [
-        threading.Thread(target=lambda: [run.is_alive() for _ in iter(done.is_set, True)]) for _ in range(4)
+        threading.Thread(target=lambda: [run.trainer.is_alive() for _ in iter(done.is_set, True)])
+        for _ in range(4)
     ]
     for watcher in watchers:
         watcher.start()
     try:
         for _ in range(20):
-            with run.locked():
+            with run.trainer.locked():
                 pass
     finally:
         done.set()
@@ -93,54 +96,54 @@ def test_looking_whether_a_run_lives_never_keeps_a_trainer_out(run: Run) -> None
 
 
 def test_a_row_that_is_being_written_is_not_read(run: Run) -> None:
-    assert run.metrics() == []
-    run.write_metrics([])
-    run.append_metrics({"step": 1})
+    assert run.rows.read() == []
+    run.rows.replace([])
+    run.rows.append({"step": 1})
     with (run.folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2')
-    assert run.metrics() == [{"step": 1}]
+    assert run.rows.read() == [{"step": 1}]
 
 
 def test_rows_past_the_resumed_step_are_dropped(run: Run) -> None:
-    run.write_metrics([])
+    run.rows.replace([])
     for step in (1, 2, 3):
-        run.append_metrics({"step": step})
-    run.write_metrics(run.metric_lines()[:2])
-    run.append_metrics({"step": 3, "again": True})
-    assert run.metrics() == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
+        run.rows.append({"step": step})
+    run.rows.replace(run.rows.lines()[:2])
+    run.rows.append({"step": 3, "again": True})
+    assert run.rows.read() == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
 
 
 def test_snapshots_come_back_and_an_unknown_step_lists_the_known(run: Run) -> None:
     arrays = {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "clock": np.array([4, 5])}
-    run.save_snapshot(50, arrays)
-    run.save_snapshot(0, arrays)
-    assert run.snapshot_steps() == [0, 50]
-    for name, values in run.snapshot(50).items():
+    run.snapshots.save(50, arrays)
+    run.snapshots.save(0, arrays)
+    assert run.snapshots.steps() == [0, 50]
+    for name, values in run.snapshots.read(50).items():
         np.testing.assert_array_equal(values, arrays[name], strict=True)
     with pytest.raises(StoreError, match="no snapshot of step 7; known: 0, 50"):
-        run.snapshot(7)
+        run.snapshots.read(7)
 
 
 def test_the_newest_two_states_are_kept(run: Run) -> None:
-    assert run.state_steps() == []
+    assert run.states.steps() == []
     for step in (10, 20, 30):
-        run.save_state(step, {"step": np.array([step])})
+        run.states.save(step, {"step": np.array([step])})
     assert sorted(path.name for path in (run.folder / "state").iterdir()) == [
         "step_000020.safetensors",
         "step_000030.safetensors",
     ]
-    assert run.saved_state(30)["step"] == 30
+    assert run.states.read(30)["step"] == 30
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut"])
 def test_a_damaged_file_is_noticed(run: Run, damage: str) -> None:
-    run.save_snapshot(1, {"weight": np.ones(100, dtype=np.float32)})
+    run.snapshots.save(1, {"weight": np.ones(100, dtype=np.float32)})
     path = run.folder / "snapshots" / "step_000001.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content if damage == "flip" else content[:-40])
     with pytest.raises(FileError, match=r"damaged|cannot be read"):
-        run.snapshot(1)
+        run.snapshots.read(1)
 
 
 def test_an_unreadable_run_says_so_in_a_sentence(store: RunStore, run: Run) -> None:
@@ -153,7 +156,7 @@ def test_an_unreadable_run_says_so_in_a_sentence(store: RunStore, run: Run) -> N
 
 
 def test_the_source_knows_no_pickle() -> None:
-    sources = Path(storing.__file__).parent.rglob("*.py")
+    sources = (PROJECT / "icm").rglob("*.py")
     assert not [path for path in sources if "pickle" in path.read_text() or "torch.save" in path.read_text()]
 
 

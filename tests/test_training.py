@@ -2,34 +2,26 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from icm import training
 from icm.config import IdentityConfig, ModelConfig, RunConfig
-from icm.data import Batch, generator_for
-from icm.models import Discriminator, ExpertBank, UnfitWeights, elu, load_weights, weights
-from icm.training import (
-    ExpertAdam,
-    UnfitState,
-    check_arrays,
-    identity_step,
-    identity_steps,
-    init_state,
-    load_arrays,
-    start_competition,
-    to_arrays,
-    train_step,
-)
+from icm.images.batches import Batch, generator_for
+from icm.method.adam import ExpertAdam
+from icm.method.networks import Discriminator, ExpertBank, elu
+from icm.method.state import TrainState, UnfitState, check_arrays, init_state, load_arrays, to_arrays
+from icm.method.training import identity_phase, identity_step, start_competition, train_step
+from icm.method.weights import UnfitWeights, load_weights, weights
 
 
 def tensor(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small_state(start: str = "independent", experts: int = 3) -> training.TrainState:
+def small_state(start: str = "independent", experts: int = 3) -> TrainState:
     config = RunConfig(
         model=ModelConfig(experts=experts, filters=6, discriminator_filters=2, discriminator_hidden=5),
         identity=IdentityConfig(start=start),  # pyright: ignore[reportArgumentType]
@@ -39,7 +31,7 @@ def small_state(start: str = "independent", experts: int = 3) -> training.TrainS
 
 def test_the_learner_is_shown_two_piles_of_images_and_nothing_else() -> None:
     assert list(inspect.signature(train_step).parameters) == ["state", "canonical", "transformed"]
-    source = inspect.getsource(training)
+    source = Path(inspect.getfile(train_step)).read_text()
     assert ".original" not in source
     assert ".mechanism" not in source
 
@@ -102,7 +94,7 @@ def test_an_expert_that_copies_well_enough_stops_and_the_others_go_on(batch: Bat
 
     identity_step(state, batch.transformed, target_error=between)
 
-    assert state.copies.tolist() == [expert == best for expert in range(3)]
+    assert state.can_copy.tolist() == [expert == best for expert in range(3)]
     for parameter, old in zip(state.experts.parameters(), before):
         assert torch.equal(parameter[best], old[best])
         assert not torch.equal(parameter[best - 1], old[best - 1])
@@ -113,7 +105,7 @@ def test_identity_initialisation_makes_copyists(batch: Batch) -> None:
     state = small_state()
     errors = [
         error.max().item()
-        for error in identity_steps(state, lambda step: batch.transformed, IdentityConfig(steps=150))
+        for error in identity_phase(state, lambda step: batch.transformed, IdentityConfig(steps=150))
     ]
     assert errors[-1] < errors[0] / 4
 
@@ -123,7 +115,9 @@ def test_a_shared_start_hands_out_perturbed_copies_of_the_first_expert(batch: Ba
     assert len(identity_step(state, batch.transformed, target_error=1e-9)) == 1
     first = [parameter[0].detach().clone() for parameter in state.experts.parameters()]
 
-    start_competition(state, IdentityConfig(start="shared", perturbation=0.05), generator_for(1, "copies"))
+    start_competition(
+        state, IdentityConfig(start="shared", perturbation=0.05), generator_for(1, "perturbation")
+    )
 
     relative = torch.cat(
         [(parameter / old - 1).flatten() for parameter, old in zip(state.experts.parameters(), first)]
@@ -224,9 +218,9 @@ UNFIT = {
 }
 
 
-def stepped_state(batch: Batch) -> training.TrainState:
+def stepped_state(batch: Batch) -> TrainState:
     state = small_state()
-    start_competition(state, IdentityConfig(), generator_for(1, "copies"))
+    start_competition(state, IdentityConfig(), generator_for(1, "perturbation"))
     train_step(state, batch.canonical, batch.transformed)
     return state
 

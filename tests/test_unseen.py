@@ -1,4 +1,4 @@
-"""Sets that no expert learned from: brought to the digits' look, the same images each time, errors with a remedy."""
+"""Sets that no expert learned from: they are brought to the digits' look, the same images each time, and errors name a remedy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from icm.data import load_digits
-from icm.look import BOX, CENTRE, centred
-from icm.sets import DataError
-from icm.sketch import canonical
-from icm.unseen import ALPHABETS, FACES, LOOKS, Look, load_unseen, to_look
+from icm.images.digits import load_digits
+from icm.images.look import BOX, CENTRE, centred
+from icm.images.sets import DataError
+from icm.images.sketch import canonical
+from icm.images.unseen import ALPHABETS, FACES, LOOKS, Look, load_unseen, to_look
 
 
 def bar(height: int, width: int) -> np.ndarray:
@@ -23,7 +23,7 @@ def bar(height: int, width: int) -> np.ndarray:
 
 
 def centres(images: np.ndarray) -> np.ndarray:
-    """Of the mass of each image, by scipy: image, row and column."""
+    """The centre of mass of each image, by scipy: a line for each image, row and column."""
     return np.array([ndimage.center_of_mass(image.astype(np.float64)) for image in images])
 
 
@@ -82,9 +82,8 @@ def test_the_digits_look_stays_in_mnists_field_of_28() -> None:
 
 
 def test_the_plain_look_leaves_the_ink_where_it_is() -> None:
-    seen = to_look(
-        bar(100, 40), "plain"
-    )  # 200 x 160 becomes 28 x 22: the bar 14 x 5.6, at 1.4 + 2 from the top
+    # 200 x 160 becomes 28 x 22, so the bar becomes 14 x 5.6. It lies 1.4 pixels below the field's top, which is at row 2.
+    seen = to_look(bar(100, 40), "plain")
     rows, columns = np.nonzero(seen > 128)
     assert (rows.min(), rows.max()) == (3, 16)
     assert columns.max() < 16

@@ -1,4 +1,4 @@
-// Has its fragment run again some seconds after the last look has arrived, while somebody sees the page.
+// Runs its fragment again some seconds after the last look has arrived. While nobody sees the page, it waits.
 
 const waiting = new WeakMap() // the place of a clock -> what it waits for
 

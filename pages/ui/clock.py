@@ -13,21 +13,21 @@ from statistics import median
 import streamlit as st
 from streamlit.components.v2 import component
 
-BUSY = 15  # a page looks at most one part of so many of the time
+BUSY = 15  # a page waits so many times as long as a look took; measured with a crowd, docs/LOG.md
 LONGEST = 5.0  # seconds between two looks, however busy the server is
-JUDGED = 3  # looks; the one in the middle tells how busy the server is, for a first one imports torch
+JUDGED = 3  # looks whose median tells how busy the server is; the first one alone may have imported torch
 
-# It takes no place among what the fragment shows.
+# Keeps the clock from taking up room among what the fragment shows.
 STYLE = "<style>[class*=st-key-clock]{position:absolute}</style>"
 _component = component("clock", js=(Path(__file__).parent / "clock.js").read_text(encoding="utf-8"))
 
 
 @contextmanager
 def looking(what: str, pace: float | None) -> Iterator[None]:
-    """One look at `what`: the fragment that calls this runs again `pace` seconds after this run has reached the browser, later
-    on a busy server; not at all for None.
+    """One look at `what`. The fragment that calls this runs again `pace` seconds after the look has reached the browser,
+    later on a busy server, and not at all when `pace` is None.
 
-    Around all that the fragment shows: the clock comes first, so that an error further down ends no watching."""
+    The block is all that the fragment shows. The clock comes first, so that an error further down does not stop it."""
     noted = f"looks at {what} took"  # seconds, the last ones
     took: Sequence[float] = st.session_state.get(noted, ())
     begun = time.monotonic()
@@ -38,5 +38,5 @@ def looking(what: str, pace: float | None) -> Iterator[None]:
 
 
 def breath(took: Sequence[float]) -> float:
-    """Whole seconds that a page leaves between two looks, from how many seconds its last ones took."""
+    """Whole seconds that a page waits at least between two looks, from how many seconds its last ones took."""
     return min(float(round(BUSY * median(took))), LONGEST) if len(took) >= JUDGED else 0.0

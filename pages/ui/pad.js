@@ -44,7 +44,7 @@ export default function ({ data, parentElement, setStateValue }) {
     setStateValue("pixels", now)
   }
 
-  // Never at once: a short stroke sends its end alone, which would wait for the answer to its beginning.
+  // Never at once: so a short stroke is sent only when it ends, and need not wait for the answer to its beginning.
   const sendSoon = () => (kept.timer ??= setTimeout(send, PAUSE))
 
   function remember() {
@@ -84,7 +84,7 @@ export default function ({ data, parentElement, setStateValue }) {
     sendSoon()
   }
 
-  // A curve through the middles between points, bent towards the points themselves.
+  // A curve from the last midpoint between two points to the next, bent towards the point between them.
   function drag(point) {
     const middle = [(kept.last[0] + point[0]) / 2, (kept.last[1] + point[1]) / 2]
     line(kept.middle, kept.last, middle)

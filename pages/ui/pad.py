@@ -1,6 +1,7 @@
 """A pad to draw digits on, and what it holds.
 
-The browser draws at 320x320 and sends 160x160, so that each pixel that the networks see, 32x32, is a mean of 5x5."""
+The browser draws at 320x320 and sends 160x160. Seen exactly as drawn, each pixel of the networks'
+32x32 is then a mean of 5x5."""
 
 import base64
 import time
@@ -43,7 +44,7 @@ def pad(
 ) -> Float32[np.ndarray, "height width"] | None:
     """Shows the pad and returns its ink, 160x160 in [0, 1], live while somebody draws; None while it is empty.
 
-    `picture` is what the pad holds at first, see `put`. In a fragment, a stroke runs that fragment only."""
+    `picture` is what the pad holds at first, see `put`. In a fragment, a stroke runs only that fragment again."""
     if picture is not None and _put(key) not in st.session_state:
         put(key, picture)
     version, pixels = st.session_state.get(_put(key), (0, None))
@@ -52,7 +53,9 @@ def pad(
 
 
 def put(key: str, picture: Float[np.ndarray, "height width"]) -> None:
-    """The pad shows the picture, 32x32 in [0, 1], the next time it runs, and sends it back; undo takes it off."""
+    """Puts a picture on the pad, 32x32 in [0, 1]; ValueError for another size. Undo takes it off.
+
+    The pad shows it the next time it runs, and sends it back like a drawing."""
     if picture.shape != (SEEN, SEEN):
         raise ValueError(f"a picture of {picture.shape} pixels; the pad takes {SEEN}x{SEEN}")
     grey = (picture.clip(0, 1) * 255).round().astype(np.uint8)
@@ -64,7 +67,7 @@ def _put(key: str) -> str:
 
 
 def _ink(sent: object) -> Float32[np.ndarray, "height width"] | None:
-    """What the browser sent, which may be anything; None for all that is no picture or has no ink."""
+    """The picture that the browser sent. It may have sent anything: None for what is no picture or has no ink."""
     if not isinstance(sent, str):
         return None
     try:

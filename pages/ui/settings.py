@@ -1,18 +1,25 @@
-"""The form of a run: widgets made from the fields of icm.config, each with the sentence that stands under the field."""
+"""The form for a new run: widgets made from the fields of icm.config, with the sentences under the fields as help."""
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, preset
+from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title, preset
 from icm.errors import ActionableError
-from icm.mechanisms import KINDS, Mechanism, parse
+from icm.images.digits import has_mnist
+from icm.images.mechanisms import KINDS, Mechanism, parse
+from icm.jobs.devices import devices as devices_here
 from pages.ui import pictures
+from pages.ui.html import plain
 from pages.ui.told import told
 
 COLUMNS = 5  # mechanisms in a row
-LARGEST = 1e15  # a browser's numbers have gaps beyond 2^53, and steps of a tenth are added
+# A browser's numbers have gaps beyond 2^53, about 9e15, and a click on + adds a tenth of the value.
+LARGEST = 1e15
+HELP = field_sentences(RunConfig)
 MOST = {"seed": 2**31 - 1, "model.experts": 100, "training.steps": 1_000_000}  # in the boxes above the form
 
 
@@ -31,8 +38,96 @@ def refuse_unshowable(config: RunConfig) -> None:
             raise ConfigError(f"{name} {value} is too large for this form; use the command line")
 
 
+@dataclass(frozen=True)
+class Above:
+    """What the boxes above the form hold."""
+
+    seed: int
+    source: Literal["mnist", "builtin"]
+    device: str
+    in_sections: dict[str, int]  # values of fields that have a box here, by dotted name
+
+
+def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> Above:
+    """Seed, experts, steps, digits and device: what most people change.
+
+    Warns when the digits or the device of the run `like` are not here."""
+    here = has_mnist(root)
+    sources: dict[str, Literal["mnist", "builtin"]] = {"MNIST, 60,000 digits": "mnist"} if here else {}
+    sources["Built-in digits, 5,000"] = "builtin"
+    devices = devices_here()
+    first, second, between, third, fourth = st.columns([2, 2, 2, 3, 4])
+    seed = _count(first, "Seed", 0, MOST["seed"], base.seed, 1, HELP["seed"], prefix)
+    experts = _count(
+        second, "Experts", 1, MOST["model.experts"], base.model.experts, 1, _help("model", "experts"), prefix
+    )
+    steps = _count(
+        between,
+        "Steps",
+        1,
+        MOST["training.steps"],
+        base.training.steps,
+        50,
+        _help("training", "steps"),
+        prefix,
+    )
+    wished = next((name for name, each in sources.items() if each == base.source), None)
+    source = third.selectbox(
+        "Digits",
+        list(sources),
+        index=0 if wished is None else list(sources).index(wished),
+        help=HELP["source"],
+        key=f"{prefix}:source",
+    )
+    device = fourth.selectbox(
+        "Device",
+        list(devices),
+        index=list(devices).index(base.device) if base.device in devices else len(devices) - 1,
+        format_func=devices.__getitem__,
+        help=HELP["device"],
+        key=f"{prefix}:device",
+    )
+    if like and base.source == "mnist" and wished is None:
+        st.warning(
+            f"Run {plain(like)} learned from MNIST, which is not here; a new run would learn from the built-in digits.",
+            icon=":material/database_off:",
+        )
+    if like and base.device != "auto" and base.device not in devices:
+        st.warning(
+            f"Run {plain(like)} was trained on {base.device}, which is not here; a new run would be trained on {device}.",
+            icon=":material/memory:",
+        )
+    if not here:
+        st.caption(
+            f"MNIST is not under {plain(root)}, so the 5,000 built-in digits are used; "
+            "`python -m icm data mnist` downloads all 60,000."
+        )
+    return Above(seed, sources[source], device, {"model.experts": experts, "training.steps": steps})
+
+
+def _count(
+    place: DeltaGenerator, label: str, least: int, most: int, value: int, step: int, help: str, prefix: str
+) -> int:
+    """A box for a whole number."""
+    return int(
+        place.number_input(
+            label,
+            min_value=least,
+            max_value=most,
+            value=value,
+            step=step,
+            help=help,
+            key=f"{prefix}:{label.lower()}",
+        )
+    )
+
+
+def _help(section: str, field: str) -> str:
+    return field_sentences(SECTIONS[section])[field]
+
+
 def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
-    """Every mechanism as a picture with a switch and, when it is on, its strength; returns the specs of those on."""
+    """Shows every mechanism as a picture with a switch and, when it is on, its strength. Returns the specs of those on."""
     chosen = {mechanism.name: mechanism for mechanism in parse(base.mechanisms)}
     specs: list[str] = []
     problem: ActionableError | None = None
@@ -42,7 +137,7 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
             with column, st.container(border=True):
                 kind = KINDS[name]
                 on = st.toggle(
-                    f"{kind.symbol} {name.replace('_', '-')}",
+                    f"{kind.symbol} {mechanism_title(name)}",
                     value=name in chosen,
                     key=f"{prefix}:{name}",
                     help=f"{kind.sentence}; strength in {kind.unit}.",
@@ -73,7 +168,7 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
 def all_settings(base: RunConfig, elsewhere: dict[str, Any], prefix: str) -> RunConfig:
     """`base` with every field of every section as a person has set it; ConfigError when a value cannot be run.
 
-    `elsewhere` are values, by dotted name, that have a widget of their own on the page."""
+    `elsewhere` are values, by dotted name, of fields whose widget is elsewhere on the page."""
     changed: dict[str, Any] = {}
     for tab, (name, section) in zip(st.tabs([name.capitalize() for name in SECTIONS]), SECTIONS.items()):
         with tab:

@@ -1,29 +1,12 @@
-"""What a person can act on is told here and nowhere else; and text that a person or a file put in is shown as it is.
+"""How a page tells a person what they can act on: an error's sentence, and what to do while there is nothing to show."""
 
-Streamlit takes nearly every text for markdown: a label could show a picture from anywhere, or be a link."""
-
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
 from icm.errors import ActionableError
-
-PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-
-# Found in text that was escaped too: addresses and mail addresses become links, `:name:` a symbol, `:red[…]` a colour, `->` an
-# arrow. An invisible sign, the word joiner, keeps them apart.
-JOINED = re.compile(
-    r"(?<=:)(?=[\w+/-])|(?<=www)(?=\.)|(?<=@)|(?<=[-<])(?=[-=>])|(?<=[>~])(?==)", re.IGNORECASE
-)
-WORD_JOINER = "\u2060"
-
-
-def plain(text: object) -> str:
-    """Markdown that shows the text as it is, in one line, whatever is in it."""
-    signs = "".join(sign if sign.isprintable() else " " for sign in str(text))
-    return PUNCTUATION.sub(r"\\\1", JOINED.sub(WORD_JOINER, " ".join(signs.split())))
+from pages.ui.html import plain
 
 
 def told(error: ActionableError) -> None:
@@ -33,8 +16,15 @@ def told(error: ActionableError) -> None:
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """An error that a person can act on ends the block and is told; what comes after the block is shown."""
+    """Shows an error that a person can act on, where the block raises one. The page then goes on after the block."""
     try:
         yield
     except ActionableError as error:
         told(error)
+
+
+def nothing_yet(sentence: str, label: str = "Train your first experts") -> None:
+    """A page that has nothing to show says so and offers the way to Train."""
+    st.markdown(sentence)
+    if st.button(label, type="primary", icon=":material/play_arrow:"):
+        st.switch_page("train.py")

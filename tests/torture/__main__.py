@@ -1,6 +1,6 @@
-"""python -m tests.torture [--short] [--json] [trial ...]
+"""The command `python -m tests.torture [--short] [--json] [trial ...]`: plays every trial, or the named ones.
 
-Every trial in its full form, or the named ones. Exit code 1 when a mark is missed."""
+In their full form, unless --short is given. Exit code 1 when a mark is missed."""
 
 import argparse
 import contextlib

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from icm import cli, export, launch, terminal  # noqa: F401, loaded for the children
-from icm import run as running
+from icm.cli.main import main
 from icm.errors import ActionableError
-from icm.store import RunBusy, RunStore
+from icm.jobs import launch, trainer
+from icm.runs.errors import RunBusy
+from icm.runs.store import RunStore
 from tests.torture.hostile import open_pictures
 
 BUSY, TOLD = 3, 4  # exit codes
@@ -18,27 +19,26 @@ Actor = Callable[[Sequence[str]], int]
 
 
 def warm(words: Sequence[str]) -> int:
-    """Trains a few steps, which puts the built-in digits into the data root `words[0]`; prints the modules that were loaded
-    late."""
+    """Trains a few steps, which puts the built-in digits into the data root `words[0]`. Prints the modules that this imported."""
     from tests.torture.ground import little
 
     before = set(sys.modules)
     with tempfile.TemporaryDirectory() as folder:
         run = RunStore(Path(folder)).create("warm", little(steps=2), {})
-        with run.locked():
-            list(running.train(run, Path(words[0])))
+        with run.trainer.locked():
+            list(trainer.train(run, Path(words[0])))
     print("\n".join(sorted(set(sys.modules) - before)))
     return 0
 
 
 def wait_until(moment: str) -> None:
-    """Until this time on the clock that all processes of the machine share."""
+    """Waits until this time on the clock that all processes of the machine share."""
     while time.monotonic() < float(moment):
         time.sleep(0.0002)
 
 
 def told(act: Callable[[], object]) -> int:
-    """As `cli.main` ends: what a person can act on is a line and an exit code, all else a traceback."""
+    """Ends as `icm.cli.main` does: what a person can act on becomes a line and an exit code, all else a traceback."""
     try:
         act()
     except RunBusy as error:
@@ -80,11 +80,11 @@ def resume(words: Sequence[str]) -> int:
     """Trains in this process, as `python -m icm resume` does."""
     store, run_id, root, moment = words
     wait_until(moment)
-    return cli.main(["resume", run_id, "--store", store, "--data-root", root])
+    return main(["resume", run_id, "--store", store, "--data-root", root])
 
 
 def create(words: Sequence[str]) -> int:
-    """Makes the run again, or finds that it is there."""
+    """Makes the run again, or is told that it is there."""
     from tests.torture.ground import little
 
     store, run_id, root, moment = words
@@ -93,14 +93,17 @@ def create(words: Sequence[str]) -> int:
 
 
 def look(words: Sequence[str]) -> int:
-    """Asks two runs how they are until `words[3]`, without a pause; prints each answer "alive" with the time it took."""
+    """Asks two runs how they are until `words[3]`, without a pause. Prints each answer "alive" with its begin and end, then how
+    often it looked."""
     store, idle, visited, until = words
     runs = {run_id: RunStore(Path(store)).open(run_id) for run_id in (idle, visited)}
     looks = 0
     while time.monotonic() < float(until):
         for run_id, run in runs.items():
             begun = time.monotonic()
-            alive = run.is_alive() if looks % 2 else run.state() in ("preparing", "running", "stalled")
+            alive = (
+                run.trainer.is_alive() if looks % 2 else run.state() in ("preparing", "running", "stalled")
+            )
             if alive:
                 print(run_id, begun, time.monotonic())
         looks += 1
@@ -109,12 +112,12 @@ def look(words: Sequence[str]) -> int:
 
 
 def visit(words: Sequence[str]) -> int:
-    """Takes the lock of a run's launcher and that of its trainer in turn until `words[2]`; prints "launched" or "trained" each time
-    it was held, and "refused"."""
+    """Takes the lock of a run's launcher and that of its trainer in turn until `words[2]`. Prints "launched" or "trained" when
+    it held the lock, "refused" when it did not get it, with begin and end."""
     store, run_id, until = words
     run = RunStore(Path(store)).open(run_id)
     while time.monotonic() < float(until):
-        for held, take in (("launched", run.starting), ("trained", run.locked)):
+        for held, take in (("launched", run.trainer.starting), ("trained", run.trainer.locked)):
             begun = time.monotonic()
             try:
                 with take():

@@ -1,7 +1,7 @@
 """Visitors without a browser, for a crowd on few cores: they speak the protocol as the front end does.
 
-One watches: its clock asks for a fragment again so many seconds after an answer as the answer says. The other draws: it sends
-the pad's pixels some times a minute, whether or not the last answer has come."""
+One kind watches: it asks for a fragment again as many seconds after an answer as the answer says. The other kind draws: it sends
+the pad's pixels every five seconds, whether or not the last answer has come."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ class Client(threading.Thread):
         self.leaving = threading.Event()
         self.due: dict[str, float] = {}  # fragment -> when it is asked for again
         self.widget = ""  # the pad or the clock
-        self.look = 0.0  # of the clock
+        self.look = 0.0  # the clock sends one for each look, and gets it back
         self.random = np.random.default_rng(number)
 
     def leave(self) -> None:
@@ -71,14 +71,14 @@ class Client(threading.Thread):
         if component.component_name == ("drawing_pad" if self.draws else "clock"):
             self.widget, fragment, now = component.id, message.delta.fragment_id, time.monotonic()
             if self.draws:
-                self.due.setdefault(fragment, now + STROKE_EVERY)  # one that is due already stays so
+                self.due.setdefault(fragment, now + STROKE_EVERY)  # a time that is set already stays
             else:
                 given = json.loads(component.json)
                 self.look = given["look"]
                 self.due[fragment] = now + given["after"]
 
     def _ask(self, session: Session) -> None:
-        """For the fragments that are due, with what the widget has to say."""
+        """Asks for the fragments that are due, with what the widget has to say."""
         now = time.monotonic()
         for fragment in [each for each, when in self.due.items() if when <= now]:
             del self.due[fragment]

@@ -1,8 +1,8 @@
 """A trainer is killed, or told to end, at any moment: nothing is lost and the rest of the training is what it would have been.
 
 Killed (-9) at random moments of a training from its creation to its end, at moments inside the save of a state, and while
-its folder is being made: the run resumes to its end and equals the unbroken run bit for bit, with no file that it lacks. A
-tenth of the trainers are real commands, the others forked (`forks`). Signals are in `signals`."""
+its folder is being made: the run resumes to its end and equals the unbroken run bit for bit, with the same files. In the full
+form 10 of 200 kills meet a real command, the others a forked trainer (`forks`). Signals are in `signals`."""
 
 import os
 import random
@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from icm.store import Run, RunStore
+from icm.runs.run import Run
+from icm.runs.store import RunStore
 from tests.torture import ground as on
 from tests.torture import signals
 from tests.torture.ground import Ground
@@ -29,12 +30,12 @@ MARKS = (
 )
 LOST, UNREADABLE, UNEQUAL, LEFT_OVER, TRACEBACK, OUTSIDE = MARKS
 PATIENCE = 60.0  # seconds for a trainer to come to a moment
-TRAINERS = 10  # that a kill inside a save may take; one was enough each time
+TRAINERS = 10  # so many may be tried until a kill comes inside a save; one was enough each time
 
 
 def trial(place: Ground, kills: int, in_saves: int, in_creations: int, real: int, moments: int) -> Row:
-    """`kills` in all, of which `in_saves` inside a save, `in_creations` while the folder is made, `real` of real commands; then
-    each signal at `moments` moments."""
+    """`kills` in all: `in_saves` inside a save, `in_creations` while the folder is made, `real` of real commands, the others at
+    random moments. Then each signal at `moments` moments."""
     tally = Tally.of("crashes", *MARKS, *signals.MARKS)
     random.seed(12)
     whole = on.unbroken(place, on.little())
@@ -80,14 +81,14 @@ def _at_random(lasts: float) -> Callable[[Ground, str], bool]:
 
 
 def _inside_a_save(place: Ground, run_id: str) -> bool:
-    """Killed while a temporary file lies among the states. A trainer is stopped as soon as one appears: where the file has its
-    name by then, it came too late, and the next save is waited for."""
+    """Killed while a temporary file lies among the states. The trainer is halted as soon as one appears. Where the save has ended
+    by then, the trainer goes on and the next save is waited for."""
     folder = place.store.root / run_id
     for _ in range(TRAINERS):
         made = (folder / "config.json").is_file()
         words = ("resume", run_id, *place.there()) if made else place.train(run_id, on.little())
         child = place.forks.icm(*words)
-        skip = random.randrange(4)  # saves that are let pass
+        skip = random.randrange(4)  # so many saves are let pass
         deadline = time.monotonic() + PATIENCE
         before = False
         while time.monotonic() < deadline:

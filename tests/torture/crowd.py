@@ -1,10 +1,8 @@
 """Many visitors at once: half of them watch a run that is being trained, the others draw.
 
-Twenty sessions are four tabs, each in a browser session of its own, and sixteen scripted clients on real websockets, without a
-browser (`clients`): twenty tabs would keep two cores busy with painting. A tick is one run of a fragment or of a page, from
-the server's first message to its last; a wait is from the request for it to that last message, as the visitor's network sees
-them (`seen`). No page and no log shows an error, a tick takes under a second in nineteen of twenty cases, a wait of those who
-watch and one of those who draw too, the server's memory does not grow, and the run goes on. The short form measures them but
+The full form has four tabs, each in a browser session of its own, and sixteen scripted clients (`clients`): twenty tabs would
+keep two cores busy with painting. No page and no log shows an error, ticks and waits (`seen`) take under a second in nineteen of
+twenty cases, the server's memory grows by at most a tenth, and the run goes on. The short form measures ticks and waits but
 does not judge them: the machine of a test suite has other things to do."""
 
 import random
@@ -17,8 +15,8 @@ import numpy as np
 from playwright.sync_api import Browser, BrowserContext, Page
 from playwright.sync_api import Error as BrowserError
 
-from icm.store import Run
-from tests.frames import listen
+from icm.runs.run import Run
+from tests.app.frames import listen
 from tests.torture import ground as on
 from tests.torture.clients import Client
 from tests.torture.ground import Ground
@@ -36,11 +34,11 @@ MARKS = (
     "a visitor without an answer",
 )
 PAGE_ERROR, LOGGED, SLOW, WAITED, GREW, STOOD_STILL, UNANSWERED = MARKS
-TICK = 1.0  # seconds, for a wait as well
-GROWTH = 0.1
+TICK = 1.0  # seconds that a tick may take, and a wait
+GROWTH = 0.1  # of the memory at first
 WARM_UP = 0.2  # of the time, before memory, ticks and waits are counted
 PAUSE = 0.5  # seconds between two strokes of all who draw
-PATIENCE = 120.0  # seconds more for whoever has had no answer yet, on a busy machine
+PATIENCE = 120.0  # seconds that are added until everyone has had an answer, on a busy machine
 
 
 @dataclass
@@ -57,7 +55,7 @@ class Visitor:
 def trial(
     place: Ground, browser: Browser | None, tabs: int, clients: int, seconds: float, timed: bool
 ) -> Row:
-    """`tabs` and `clients` for `seconds`; `timed` judges the ticks."""
+    """`tabs` and `clients` visit for `seconds`. `timed`: whether ticks and waits are judged."""
     tally = Tally.of("crowd", *MARKS)
     assert browser
     random.seed(20)
@@ -80,8 +78,8 @@ def trial(
             for each in server.raised():
                 tally.miss(LOGGED, each.error)
     finally:
-        run.request_stop()
-        on.wait_while(run.is_alive)
+        run.trainer.request_stop()
+        on.wait_while(run.trainer.is_alive)
     return tally.row()
 
 
@@ -105,17 +103,17 @@ def _watch(
 ) -> None:
     """Lets them all watch and draw; then looks at the server's memory and at the run."""
     everyone = [*visitors, *others]
-    # Until each has had a page, and the server has imported what it needs.
+    # Not counted: the time until each has had a page and the server has imported what it needs.
     _let_draw(visitors, WARM_UP * seconds, everyone)
     for each in everyone:
         each.seen.ticks.clear()
         each.seen.waits.clear()
-    memory, rows = [server.megabytes()], on.text(run.metrics_file).count("\n")
+    memory, rows = [server.megabytes()], on.text(run.rows.metrics_file).count("\n")
     for _ in range(5):
         _let_draw(visitors, (1 - WARM_UP) * seconds / 5)
         memory.append(server.megabytes())
     _let_draw(visitors, 0, everyone)
-    grown = on.text(run.metrics_file).count("\n") - rows
+    grown = on.text(run.rows.metrics_file).count("\n") - rows
     tally.figures |= {
         "tabs and clients": f"{len(visitors)} and {len(others)}",
         "server's memory, MB": ", ".join(f"{each:.0f}" for each in memory),
@@ -123,7 +121,7 @@ def _watch(
     }
     if memory[-1] > (1 + GROWTH) * memory[0]:
         tally.miss(GREW, f"from {memory[0]:.0f} to {memory[-1]:.0f} MB")
-    if grown <= 0 or not run.is_alive():
+    if grown <= 0 or not run.trainer.is_alive():
         tally.miss(STOOD_STILL, run.state())
 
 
@@ -147,7 +145,7 @@ def _judge(tally: Tally, everyone: Sequence[Visitor | Client], timed: bool) -> N
 
 
 def _let_draw(visitors: list[Visitor], seconds: float, everyone: Sequence[Visitor | Client] = ()) -> None:
-    """Who draws draws a stroke, in turn, for `seconds` and until each of `everyone` has had an answer; the others watch."""
+    """Those who draw make strokes, one after the other, for `seconds` and until each of `everyone` has had an answer."""
     drawers = [visitor for visitor in visitors if visitor.draws]
     until = time.monotonic() + seconds
     turn = 0
@@ -164,7 +162,7 @@ def _let_draw(visitors: list[Visitor], seconds: float, everyone: Sequence[Visito
 
 
 def _stroke(page: Page) -> None:
-    """A line across the pad, after a few lines a clean pad."""
+    """A line across the pad; one time in five the pad is cleared first."""
     if random.random() < 0.2:
         clear = page.get_by_role("button", name=re.compile("Clear"))
         if clear.count() and clear.first.is_enabled():

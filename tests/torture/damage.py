@@ -1,9 +1,8 @@
-"""Saved networks and rows are damaged, and every damage is noticed.
+"""Saved networks and rows are damaged, and every damage is noticed: nothing is used in silence that is not what was saved.
 
-Bits are flipped, ends are cut off or overwritten with zeros in states and snapshots; safetensors files are malformed in
-ways that a parser has to know (`malformed`); metrics.jsonl and history.f8 are damaged (`damaged_rows`). A damaged state is
-passed over for the older one and the run ends as the unbroken one; a damaged snapshot is refused in one line; damaged rows
-are told, and the run resumes. Never a traceback, and never is anything used in silence that is not what was saved."""
+States and snapshots are flipped, cut, zeroed, lengthened or malformed (`malformed`), metrics.jsonl and history.f8 are damaged
+(`damaged_rows`). A damaged state is passed over for the older one, and the run ends as the unbroken one; a damaged snapshot is
+refused in one line; damaged rows are told, and the run resumes. There is never a traceback."""
 
 import random
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from icm.errors import ActionableError
-from icm.store import Run
+from icm.runs.run import Run
 from tests.torture import damaged_rows
 from tests.torture import ground as on
 from tests.torture.forks import Ended
@@ -31,13 +30,13 @@ TRACEBACK, SILENT, NOT_RESUMED, NOT_REFUSED = MARKS
 HALF_WAY = "half-way"
 RESUMED = "damaged states resumed from, of each kind of change"
 KINDS = 5  # of change, in turn
-RESUMED_EVERY = 16  # damaged states; no multiple of the kinds, so that all of them are resumed from
+RESUMED_EVERY = 16  # damaged states; no multiple of KINDS, so that every kind has its turn
 
 Reader = Callable[[Path], dict[str, np.ndarray]]
 
 
 def trial(place: Ground, changes: int, malformed: int, rows: int) -> Row:
-    """`changes` flips, cuts and zero tails, `malformed` safetensors files, `rows` damaged metrics and histories."""
+    """`changes` of five kinds, `malformed` safetensors files, `rows` damaged metrics and histories."""
     tally = Tally.of("damage", *MARKS, *damaged_rows.MARKS)
     tally.figures[RESUMED] = [0] * KINDS
     random.seed(14)
@@ -83,7 +82,7 @@ def copy_of(place: Ground, run: Run, name: str) -> Run:
 
 
 def _damaged(content: bytes, kind: int) -> bytes:
-    """A bit flipped, anywhere or in the header; the end cut off; the end zeroed, as after a power cut; bytes added."""
+    """A bit is flipped, anywhere or in the header; the end is cut off; it is zeroed, as after a power cut; or bytes are added."""
     place = random.randrange(len(content))
     if kind == 0:
         return _flipped(content, place)
@@ -101,7 +100,7 @@ def _flipped(content: bytes, place: int) -> bytes:
 
 
 def _changed(tally: Tally, place: Ground, run: Run, whole: Run, number: int) -> None:
-    """One damaged file, a state and a snapshot in turn, read as icm reads it; some of the states are resumed from as well."""
+    """Damages one file, a state and a snapshot in turn, and reads it as icm does. Some of the states are resumed from as well."""
     turn, state = number // 2, number % 2 == 0
     path = on.newest_state(run.folder) if state else on.newest_snapshot(run.folder)
     assert path
@@ -121,7 +120,7 @@ def _changed(tally: Tally, place: Ground, run: Run, whole: Run, number: int) -> 
             tally.miss(SILENT, name)
     except ActionableError:
         pass  # as it should be
-    except Exception as error:  # whatever a parser throws is what is counted here
+    except Exception as error:  # whatever a parser throws is counted
         tally.miss(TRACEBACK, f"{name}: {type(error).__name__}: {error}")
     if state and turn % RESUMED_EVERY == 0:
         tally.figures[RESUMED][turn % KINDS] += 1

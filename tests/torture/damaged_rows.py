@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from icm.errors import ActionableError
-from icm.store import Run
+from icm.runs.run import Run
 from tests.torture import ground as on
 from tests.torture.ground import Ground
 from tests.torture.rows import Tally
@@ -22,7 +22,7 @@ MARKS = (
     "rows: other networks",
 )
 TRACEBACK, NOT_RESUMED, SILENT, NETWORKS = MARKS
-TOLD = ("is left out", "are lost", "images more than")  # nothing else that a resume prints says so
+TOLD = ("is left out", "are lost", "images more than")  # a resume prints these words in no other sentence
 
 Change = Callable[[bytes], bytes]
 
@@ -63,7 +63,7 @@ def _judge(tally: Tally, name: str, place: Ground, run: Run, whole: Run) -> None
     return None
 
 
-# metrics.jsonl: the line of row 4 of 10, or so, becomes …
+# What becomes of the fourth line of metrics.jsonl, which has about ten.
 
 LINES: dict[str, bytes] = {
     "no JSON": b"{",
@@ -174,7 +174,7 @@ def history_changes() -> dict[str, Change]:
 
 
 def _numbers(content: bytes, value: float) -> bytes:
-    """The third record is nothing but `value`."""
+    """Every number of the third record becomes `value`."""
     numbers = np.frombuffer(content, "<f8").copy()
     numbers[28:42] = value
     return numbers.tobytes()

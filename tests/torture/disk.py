@@ -1,8 +1,8 @@
 """The disk fails a trainer: it is full or read-only, or a person removes or replaces what lies under the trainer.
 
-The trainer ends with an exit code that is not 0 and one line with the path and the remedy; the last saved state can be read
-unless it was the state that was taken away; "failed" is written down where that can be written, "finished" never; what was
-removed does not come back by half. Only output that cannot be printed ends nothing."""
+The trainer ends with an exit code other than 0 and one line with path and remedy. The last saved state can be read, unless it
+is what was taken away. "failed" is written down where that is possible, "finished" never; what was removed does not come back in
+part. Output that cannot be printed is the exception: it ends nothing (`outputs`)."""
 
 import shutil
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icm.errors import ActionableError
-from icm.store import Run, RunStore
+from icm.runs.run import Run
+from icm.runs.store import RunStore
 from tests.torture import disks, outputs
 from tests.torture import ground as on
 from tests.torture.forks import Child, Ended
@@ -28,7 +29,7 @@ MARKS = (
     "left-over files",
 )
 EXIT, FINISHED, NOT_FAILED, LOST, LINES, NO_PATH, COMES_BACK, LEFT_OVER = MARKS
-STEPS = 90
+STEPS = 90  # so many that the trainer still has some to do when the disk fails
 DISK = 4  # MB
 
 SHORT = (
@@ -52,12 +53,12 @@ class Harm:
     """Something that is done to the folder of a run under its trainer."""
 
     does: Callable[[Run], object]
-    takes_state: bool = False  # the saved states are what is taken away
-    takes_folder: bool = False  # nothing of the run is where it was
+    takes_state: bool = False  # whether the saved states are taken away
+    takes_folder: bool = False  # whether nothing of the run is where it was
 
 
 def trial(place: Ground, names: tuple[str, ...] | None) -> Row:
-    """Every case, or the named ones."""
+    """Plays every case, or the named ones."""
     tally = Tally.of("disk", *MARKS, outputs.MARK)
     on.unbroken(place, on.little())
     for number, case in enumerate(each for each in plan() if names is None or each.name in names):

@@ -1,4 +1,6 @@
-"""A small disk that can be full, and a root that is bound by permissions. Both need root; without, there are other ways."""
+"""A small disk that can be filled, and a root user whom permissions bind.
+
+The disk needs root; where it cannot be had, trials limit the size of files or write to /dev/full."""
 
 import ctypes
 import os
@@ -8,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
-SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
+SYS_CAPSET = {"x86_64": 126, "aarch64": 91}  # the number of that system call
 
 
 def give_up_rights() -> None:
@@ -16,7 +18,7 @@ def give_up_rights() -> None:
     if os.geteuid() != 0:
         return
     header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
-    none = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, twice
+    none = (ctypes.c_uint32 * 6)()  # effective, permitted and inheritable, each in two words of 32 bits
     if ctypes.CDLL(None, use_errno=True).syscall(SYS_CAPSET[os.uname().machine], header, none) != 0:
         raise OSError(ctypes.get_errno(), "the rights of root could not be given up")
 
@@ -38,7 +40,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
 
 
 def fill(folder: Path, leave: int) -> Path:
-    """Takes all but about `leave` bytes of the disk under `folder`, in a file that can be deleted again."""
+    """Fills the disk under `folder` but for about `leave` bytes, with one file that can be deleted again."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         while (free := _free(folder) - leave) > 0:

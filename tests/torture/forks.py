@@ -1,8 +1,8 @@
 """A process that has torch imported and forks children which run `python -m icm` or one of `actors.TASKS`.
 
 Importing torch takes seconds and a hundred trainers are wanted. A child is a process of its own, with its own session,
-signals, standard streams and exit code; only the imports are done already. `Forks` is the side of the trial, `main` the
-side of the parent: requests and replies are lines of JSON on its standard input and output."""
+signals, standard streams and exit code; only the imports are done already. `Forks` is the trial's side, `main` the parent's:
+requests and replies are lines of JSON on the parent's standard input and output."""
 
 import contextlib
 import importlib
@@ -48,7 +48,8 @@ class Child:
     err: Path
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Nothing for one that has ended. One that ends now keeps its number until the parent has been asked again."""
+        """Sends the signal, unless the child has ended. A child that ends now keeps its process id until the parent is asked
+        again, so the signal reaches nobody else."""
         if not self.ended():
             os.kill(self.pid, number)
 
@@ -56,7 +57,7 @@ class Child:
         return self.forks.ask(do="poll", pid=self.pid)["code"] is not None
 
     def wait(self, seconds: float = 120.0) -> Ended:
-        """Its end; a child that is still there after `seconds` is killed and has the code -9."""
+        """Waits for its end. A child that is still there after `seconds` is killed and has the code -9."""
         deadline = time.monotonic() + seconds
         while (code := self.forks.ask(do="poll", pid=self.pid)["code"]) is None:
             if time.monotonic() > deadline:
@@ -69,7 +70,7 @@ class Child:
 
 
 class Forks:
-    """The parent, started; a context that ends it."""
+    """Starts the parent; leaving the context ends it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="torture-"))
@@ -118,8 +119,8 @@ class Forks:
     ) -> Child:
         """A child that does `task` with `words`.
 
-        Its output goes to files unless `out` and `err` name others; `close` are streams it does not have; no file of its may
-        grow over `largest_file` bytes; a `humble` one is bound by permissions though it is root's."""
+        Its output goes to files of its own unless `out` and `err` name others. It lacks the streams in `close`. None of its files
+        may grow over `largest_file` bytes. Permissions bind a `humble` child even when root runs it."""
         self.count += 1
         output, errors = (self.folder / f"{self.count}.{name}" for name in ("out", "err"))
         reply = self.ask(
@@ -202,7 +203,7 @@ def _fork(task: Any, request: dict[str, Any]) -> int:
 
 
 def _as_asked(request: dict[str, Any]) -> None:
-    """The streams, limits and rights of the child."""
+    """Sets the streams, limits and rights of the child."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -225,7 +226,7 @@ def _as_asked(request: dict[str, Any]) -> None:
 
 
 def _flushed(code: int) -> int:
-    """As an interpreter ends: output that cannot be written turns a success into 120."""
+    """Flushes what was printed, as Python does at its end: output that cannot be written turns success into exit code 120."""
     try:
         sys.stderr.flush()
         sys.stdout.flush()

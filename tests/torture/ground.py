@@ -1,6 +1,6 @@
 """What the trials stand on: a store of their own, a run of few steps, the unbroken run to compare with, and what a run holds.
 
-This is the one place where the trials reach inside icm's files: what a run folder is made of is known here alone."""
+How two runs are read and compared, file by file, is known here alone."""
 
 import json
 import os
@@ -18,13 +18,14 @@ import numpy as np
 from icm import config as configuration
 from icm import files
 from icm.config import IdentityConfig, ModelConfig, RecordingConfig, RunConfig, TrainingConfig, preset
-from icm.history import FIXED, read_history
-from icm.store import Run, RunStore
+from icm.runs.history import FIXED, read_history
+from icm.runs.run import Run
+from icm.runs.store import RunStore
 from tests.torture.forks import PROJECT, Child, Ended, Forks
 
 SECONDS = FIXED.index("seconds")
 UNBROKEN = "unbroken"
-PASSING = ("lock", "start.lock", "log.txt")  # who looked or launched decides whether they are there
+PASSING = ("lock", "start.lock", "log.txt")  # not compared: locks, and the log of a trainer that was launched
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Ground:
         return RunStore(self.folder / "runs")
 
     def within(self, name: str) -> "Ground":
-        """Another one beside this, with an empty store and the same images and parent."""
+        """A ground inside this one, with an empty store and the same images and parent."""
         folder = self.folder / name
         (folder / "runs").mkdir(parents=True)
         return replace(self, folder=folder)
@@ -59,7 +60,7 @@ class Ground:
 
 @contextmanager
 def ground(folder: Path) -> Iterator[Ground]:
-    """Folders under `folder`, the built-in digits parsed, a parent that has imported torch."""
+    """A ground in `folder`: the built-in digits are parsed, and the parent has imported what a trainer needs."""
     root = folder / "data"
     root.mkdir(parents=True, exist_ok=True)
     with Forks(environment(folder, root)) as forks:
@@ -85,7 +86,7 @@ def command(*words: str) -> list[str]:
 
 
 def little(steps: int = 18, state_every: int = 4) -> RunConfig:
-    """A run of about a second: two smallest experts; the engine is fixed, so that bits can be compared."""
+    """A run of about a second, with two experts of the smallest size. The engine is fixed, so that bits can be compared."""
     return replace(
         preset("tiny"),
         source="builtin",
@@ -112,7 +113,7 @@ def unbroken(place: Ground, config: RunConfig) -> Run:
 
 
 def wait_for(moment: str, folder: Path, child: Child, seconds: float = 60.0) -> None:
-    """Returns when the run in `folder` is in the identity phase ("identity") or has so many rows ("row 9"), or has ended."""
+    """Waits until the run in `folder` is in the identity phase ("identity"), has so many rows ("row 9"), or `child` has ended."""
     rows = int(moment.removeprefix("row ")) if moment.startswith("row ") else 0
     path, wanted = (folder / "metrics.jsonl", "\n") if rows else (folder / "status.json", '"identity"')
     deadline = time.monotonic() + seconds
@@ -165,13 +166,13 @@ def _step_of(path: Path) -> int:
 
 
 def read_state(path: Path) -> dict[str, np.ndarray]:
-    """A state as icm reads it, with its look at the digest."""
-    return Run(path.parents[1]).saved_state(_step_of(path))
+    """A state, read and checked against its digest as icm does it."""
+    return Run(path.parents[1]).states.read(_step_of(path))
 
 
 def read_snapshot(path: Path) -> dict[str, np.ndarray]:
-    """A snapshot as icm reads it, with its look at the digest."""
-    return Run(path.parents[1]).snapshot(_step_of(path))
+    """A snapshot, read and checked against its digest as icm does it."""
+    return Run(path.parents[1]).snapshots.read(_step_of(path))
 
 
 def written(arrays: dict[str, np.ndarray]) -> bytes:
@@ -192,7 +193,7 @@ def without_seconds(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def same_arrays(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> bool:
-    """The same names, types, shapes and bits."""
+    """Whether both have the same names, types, shapes and bits."""
     return ours.keys() == theirs.keys() and all(
         (ours[name].dtype, ours[name].shape) == (theirs[name].dtype, theirs[name].shape)
         and ours[name].tobytes() == theirs[name].tobytes()
@@ -201,20 +202,20 @@ def same_arrays(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> b
 
 
 def same_snapshots(run: Run, other: Run) -> bool:
-    """Of the same steps, with the same arrays."""
-    steps = run.snapshot_steps()
-    return steps == other.snapshot_steps() and all(
-        same_arrays(run.snapshot(step), other.snapshot(step)) for step in steps
+    """Whether both have snapshots of the same steps, with the same arrays."""
+    steps = run.snapshots.steps()
+    return steps == other.snapshots.steps() and all(
+        same_arrays(run.snapshots.read(step), other.snapshots.read(step)) for step in steps
     )
 
 
 def rows_of(run: Run) -> list[dict[str, object]]:
-    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics()]
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.rows.read()]
 
 
 def sums_of(run: Run) -> np.ndarray:
     config = run.config()
-    sums = read_history(run.history_file, config.model.experts, len(config.mechanisms)).sums
+    sums = read_history(run.rows.history_file, config.model.experts, len(config.mechanisms)).sums
     return np.delete(np.array(sums), SECONDS, axis=1)
 
 
@@ -225,7 +226,7 @@ def files_of(run: Run) -> set[str]:
 
 
 def content(run: Run, name: str) -> bytes | None:
-    """Of one file in the folder; None where there is none."""
+    """The bytes of one file in the folder; None where there is none."""
     path = run.folder / name
     return path.read_bytes() if path.is_file() else None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icm.sketch import LONGEST, PictureError, canonical, open_picture
+from icm.images.sketch import LONGEST, PictureError, canonical, open_picture
 from tests.torture.ground import Ground
 from tests.torture.hostile_pictures import pictures
 from tests.torture.rows import Row, Tally
@@ -53,7 +53,7 @@ def open_pictures(words: Sequence[str]) -> int:
                 error = "what the networks would see is not finite"
         except PictureError as refusal:
             error = "" if "\n" not in str(refusal) else f"two lines: {refusal}"
-        except BaseException as other:  # this is what is counted
+        except BaseException as other:  # whatever a decoder throws is counted
             error = f"{type(other).__name__}: {other}"
         seconds, megabytes = time.process_time() - begun, (_kilobytes("VmHWM") - before) // 1024
         row = {"name": name, "opened": opened, "seconds": seconds, "megabytes": megabytes, "error": error}

@@ -11,11 +11,11 @@ from PIL import Image
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-BOMB = 60_000_000  # bytes of zeros, packed into some tens of thousands
+BOMB = 60_000_000  # bytes of zeros, which pack into some tens of thousands
 
 
 def pictures(count: int) -> list[tuple[str, bytes]]:
-    """`count` of them by name: every crafted kind, then mutations; fewer are an even choice."""
+    """`count` of them, each with its name: every crafted kind, then mutations. Fewer than 449 are an even choice of those."""
     crafted = [*_png_headers(), *_png_chunks(), *_jpegs(), *_webps(), *_others()]
     found = crafted + list(_mutations(max(449, count) - len(crafted)))
     return [found[index * len(found) // count] for index in range(count)]
@@ -34,7 +34,9 @@ def chunk(name: bytes, body: bytes) -> bytes:
 def png(
     width: int, height: int, depth: int, colour: int, *others: int, extra: bytes = b"", data: bytes = b""
 ) -> bytes:
-    """A header with these claims, `extra` chunks, packed `data` or a few kilobytes of zeros."""
+    """A PNG with a header of these claims, `extra` chunks, and packed `data` or a few kilobytes of zeros.
+
+    `others` are the numbers of compression, filter and interlace."""
     ways = (*others, 0, 0, 0)[:3]
     header = struct.pack(">IIBBBBB", width, height, depth, colour, *ways)
     packed = data or zlib.compress(bytes(5000))

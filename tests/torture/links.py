@@ -1,7 +1,7 @@
 """Hostile links and labels in a real browser: whatever a link or a label says, the browser asks nobody but the app.
 
-Each payload stands in a parameter of a link and in the labels of the runs on the page. Counted are requests of the page to
-any other address, what a listener at that address hears, and elements of the page that point there."""
+Payloads stand in a parameter of a link and in the labels of the runs on the page. Three things are counted: requests of the
+page to any other address, what a listener at the payloads' address hears, and elements of the page that point there."""
 
 import threading
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ MARKS = (
 )
 ELSEWHERE, ELEMENTS, NO_PAGE = MARKS
 
-# Twenty, with A for the address of the listener.
+# Twenty. The first A stands for the address of the listener.
 PAYLOADS = (
     "![x](http://A/p.png)",
     "[click](http://A/)",
@@ -67,7 +67,7 @@ POINTING = """address => [...document.querySelectorAll('[data-testid=stMain] *, 
 
 
 def trial(tally: Tally, place: Ground, server: Served, browser: Browser, links: int, labels: int) -> None:
-    """Every one of `links` with every one of `labels`."""
+    """Opens `links` links with each of `labels` labels."""
     with listener() as (address, heard):
         context = browser.new_context()
         context.set_default_timeout(60_000)

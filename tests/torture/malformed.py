@@ -1,6 +1,6 @@
-"""Safetensors files that are not what they should be, made from a sound one. Where the trick is not the digest itself the
-digest fits what is written, so that the reader has to look at the rest.
+"""Safetensors files that are not what they should be, made from a sound one.
 
+Changed arrays are written with a digest that fits, so that the reader has to look at the rest.
 A file is eight bytes of header length, a JSON header (name -> dtype, shape, data_offsets; __metadata__), then the bytes."""
 
 import json
@@ -46,7 +46,7 @@ def _first(header: Header) -> str:
     return max(names, key=lambda name: header[name]["data_offsets"][1] - header[name]["data_offsets"][0])
 
 
-LENGTHS = {
+LENGTHS = {  # negative: see `_with_length`
     "0": 0,
     "1": 1,
     "7": 7,
@@ -114,7 +114,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 
 
 def _with_entry(change: dict[str, Any]) -> Make:
-    """One array's entry changed; the bytes, and so the old digest, are those of the sound file."""
+    """One array's entry is changed; the bytes and the digest stay those of the sound file."""
 
     def make(content: bytes) -> bytes:
         header, body = split(content)
@@ -161,7 +161,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def _with_arrays(change: Callable[[Arrays, str], None]) -> Make:
-    """Whole by its digest, and yet not what the run needs."""
+    """A file that is whole by its digest and yet not what the run needs."""
 
     def make(content: bytes) -> bytes:
         arrays = load(content)

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable
 
-from icm.store import Run
+from icm.runs.run import Run
 from tests.torture import disks
 from tests.torture import ground as on
 from tests.torture.ground import Ground

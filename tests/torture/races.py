@@ -1,9 +1,8 @@
 """Many at once: trainers started together, deletions against starts, readers beside trainers.
 
-Of twenty simultaneous starts one gets the run and the others are told so. Delete, extend, stop, resume and a new creation of
-the same name, each from a process of its own at about the same time, leave a run that can be resumed and deleted or a name
-that can be made, and nothing else; whatever an actor meets is told in a sentence. Readers never take each other for a
-trainer, and never keep one or its launcher out."""
+Of twenty simultaneous starts one gets the run and the others are told so. Delete, extend, stop, resume and create, each from a
+process of its own at about the same time, leave a run that is listed and can be deleted, or a free name. No actor ends in a
+traceback. Readers never take each other for a trainer, and never keep a trainer or its launcher out."""
 
 import os
 import random
@@ -11,7 +10,8 @@ import re
 import subprocess
 import time
 
-from icm.store import Run, RunStore
+from icm.runs.run import Run
+from icm.runs.store import RunStore
 from tests.torture import ground as on
 from tests.torture.actors import BUSY
 from tests.torture.forks import Child
@@ -32,7 +32,7 @@ READERS = 6
 
 
 def trial(place: Ground, rounds: int, starters: int, turns: int, reading: float) -> Row:
-    """`rounds` of `starters` simultaneous starts, `turns` of actors against one another, readers for `reading` seconds."""
+    """`rounds` of `starters` simultaneous starts, `turns` of actors on one run, then readers for `reading` seconds."""
     tally = Tally.of("races", *MARKS)
     random.seed(15)
     for number in range(rounds):
@@ -66,8 +66,8 @@ def _starts(tally: Tally, place: Ground, starters: int) -> None:
     for end in ends:
         if "Traceback" in end.err:
             tally.miss(START_TRACEBACK, end.lines[-1])
-    run.request_stop()
-    on.wait_while(run.is_alive)
+    run.trainer.request_stop()
+    on.wait_while(run.trainer.is_alive)
 
 
 def trainers_of(run: Run) -> set[int]:
@@ -109,7 +109,7 @@ def _against_one_another(tally: Tally, place: Ground, number: int) -> None:
 
 
 def husks(place: Ground, run_id: str) -> list[str]:
-    """What is wrong with the name afterwards: a folder that is no run, or left-overs once the run is gone."""
+    """What is wrong afterwards: a folder that is no run, a name that cannot be made, or left-overs once the run is gone."""
     found = []
     folder = place.store.root / run_id
     if folder.exists():

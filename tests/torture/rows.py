@@ -1,15 +1,15 @@
-"""What a trial reports: how many cases it tried, and for each mark how often it was missed. Every mark must be 0."""
+"""What a trial reports: how many cases it tried, and how often each mark was missed. Every count must be 0."""
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-FAILURES_KEPT = 12  # in words; the marks count all of them
+FAILURES_KEPT = 12  # so many are told in words; the marks count all of them
 
 
 @dataclass(frozen=True)
 class Row:
-    """A trial's line in the table."""
+    """The result of a trial."""
 
     trial: str
     cases: int

@@ -1,7 +1,7 @@
 """How long a visitor waits for a page, from the messages that go to and fro on its websocket.
 
-A tick is one run of a fragment or of a page, from the server's first message of it to the last; runs that are cut short for the
-next belong to it. A wait begins earlier, when the visitor asks for that run: the time in the server's queue is in it."""
+A tick is one run of a fragment or of a page, from the server's first message of it to the last. Runs that were cut short for
+this one belong to it. A wait begins earlier, when the visitor asks for that run: the time in the server's queue is in it."""
 
 from dataclasses import dataclass, field
 
@@ -16,10 +16,10 @@ class Seen:
     ticks: list[float] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    # Without an answer, oldest first: a fragment, empty for the page, and when.
+    # Requests without an answer, oldest first: the fragment, empty for the page, and the time.
     asked: list[tuple[str, float]] = field(default_factory=list)
-    begun: float | None = None  # the run that is going on
-    since: float | None = None  # the first of the runs that were cut short for it, or itself
+    begun: float | None = None  # when the run that is going on began
+    since: float | None = None  # when its tick began: runs that were cut short for it included
 
     def sent(self, message: BackMsg, now: float) -> None:
         if message.WhichOneof("type") == "rerun_script":
@@ -42,8 +42,8 @@ class Seen:
     def _answer(self, fragments: set[str], begun: float, now: float) -> None:
         """A run of these fragments, or of the page where there are none, answers what was asked for before it began.
 
-        The server answers in order: whatever was asked for before that and has no answer was dropped, as a request for a
-        fragment that is no longer on the page."""
+        The server answers in order. What was asked for even earlier and has no answer was dropped, for example because its
+        fragment is no longer on the page."""
         answered = [
             when for fragment, when in self.asked if when < begun and (not fragments or fragment in fragments)
         ]

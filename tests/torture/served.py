@@ -54,7 +54,7 @@ class Served:
 class Raised:
     """An exception in a log: whether it was raised in a file of ours, and whether one stands anywhere in its traceback.
 
-    app.py hands every request on and so stands in every traceback of one: it counts where it is the last."""
+    app.py hands every request on, so it stands in the traceback of each. It counts only where it is the last file."""
 
     error: str
     in_ours: bool
@@ -67,7 +67,7 @@ def raised_in(log: str) -> list[Raised]:
     for block in blocks:
         lines = [line.strip(" │─╭╮╰╯") for line in block.splitlines()]
         error = next((line for line in lines if re.match(r"[\w.]+: |[\w.]*Error\b", line)), "an error")
-        # The log breaks paths in the middle of a word.
+        # The log breaks its lines in the middle of a path.
         files = re.findall(r'(/[^\s:"]+\.py)(?::\d+|", line)', "".join(lines))
         ours = [path.startswith((f"{on.PROJECT}/pages/", f"{on.PROJECT}/icm/")) for path in files]
         in_ours = files[-1:] == [f"{on.PROJECT}/app.py"] or ours[-1:] == [True]
@@ -163,7 +163,7 @@ class Session:
         return self.read()
 
     def read(self, seconds: float = 60.0) -> Shown:
-        """What comes until the next end of a script; an end "none" when none comes in time."""
+        """What comes until a script has ended; `ended` is "none" when none ends in time."""
         shown, begun = Shown(ended="none"), time.monotonic()
         while (left := begun + seconds - time.monotonic()) > 0:
             try:

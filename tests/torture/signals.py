@@ -1,8 +1,8 @@
-"""A trainer is told to end by SIGINT, SIGTERM or SIGHUP, from the moment it is started on.
+"""A trainer is told to end by SIGINT, SIGTERM or SIGHUP, at any moment after its start.
 
-It ends by itself. A run that was made is saved ("stopped", or "finished") and goes on to the unbroken run. Before that
-there is no run. What is said is at most one line; only before our first line runs does the interpreter answer Ctrl-C in its
-own words, a traceback without a file of ours."""
+It ends by itself and says at most one line. A run that was made is saved ("stopped", or "finished"), and a resume takes it to
+the same end as the unbroken run. Before a run is made nothing of it is there. Only before our first line runs does Python answer
+Ctrl-C itself, with a traceback that names no file of ours."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from icm.errors import ActionableError
-from icm.store import Run
+from icm.runs.run import Run
 from tests.torture import ground as on
 from tests.torture.forks import Ended
 from tests.torture.ground import Ground
@@ -34,7 +34,7 @@ Moment = tuple[str, Callable[[Path], bool]]
 
 
 def trial(tally: Tally, place: Ground, moments: int) -> None:
-    """Each signal at `moments` moments, the first third of them early ones of real commands."""
+    """Sends each signal at `moments` moments. At the first third of them a real command has just been started."""
     whole = place.store.open(on.UNBROKEN)
     random.seed(13)
     early = random.sample(EARLY, min(len(EARLY), max(1, moments // 3)))
@@ -49,7 +49,7 @@ def trial(tally: Tally, place: Ground, moments: int) -> None:
 
 
 def _moment(turn: int) -> Moment:
-    """The creation, the preparation, a step of the identity phase and one of the competition, in turn."""
+    """A step of the competition, the creation, the preparation, the identity phase and the first snapshot, in turn."""
     step = random.randrange(1, 16)
     kinds: list[Moment] = [
         (f"competition-{step}", lambda folder: on.text(folder / "metrics.jsonl").count("\n") >= step),
@@ -119,6 +119,7 @@ def _judge(tally: Tally, place: Ground, run_id: str, ended: Ended | None, whole:
 
 
 def _is_pythons_own(err: str) -> bool:
-    """A traceback of the interpreter's start. The virtual environment has files that run then and lie in the project."""
+    """Whether it is a traceback of Python's own start. Files of the virtual environment run then; they lie in the project but are
+    not ours."""
     ours = [f'File "{on.PROJECT}/{folder}/' for folder in ("icm", "tests")]
     return "Traceback" in err and not any(frame in err for frame in ours)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from icm import cli
+from icm.cli.main import main
 from tests.torture import ground as on
 from tests.torture.clients import stroke
 from tests.torture.forks import PROJECT
@@ -49,7 +49,7 @@ Missed = list[tuple[str, str]]  # mark, words
 
 
 def trial(place: Ground, names: tuple[str, ...] | None, workers: int) -> Row:
-    """Every harm, or the named ones, on six pages; in this process or in some more."""
+    """Every harm, or the named ones, on six pages. With one worker in this process, else in `workers` others."""
     tally = Tally.of("small_files", *MARKS)
     sound = on.unbroken(place, on.little()).folder
     chosen = list(names or harms())
@@ -70,18 +70,18 @@ def trial(place: Ground, names: tuple[str, ...] | None, workers: int) -> Row:
 
 
 def judge(name: str, folder: Path, sound: Path, root: Path) -> Missed:
-    """What was missed with this harm, on a store of two runs."""
+    """The marks that were missed with this harm, on a store of two runs."""
     store = folder / "runs"
     own_root = folder / "data"
     own_root.mkdir(parents=True)
     (own_root / "builtin").symlink_to(root / "builtin")
     for run_id in ("sound", "damaged"):
         shutil.copytree(sound, store / run_id)
-    # The damaged run is the newer one, which pages show when they are not asked.
+    # The damaged run is the newer one, which pages show when the link names none.
     on.made_long_ago(store / "sound")
     durations = {"tiny": 5.0, "quick": 66.0, "paper": 1080.0}
     missed: Missed = []
-    # Exceptions are counted below and need not be printed as well; nor that there is no browser, again and again.
+    # Not printed: exceptions, which are counted below, and Streamlit's repeated warning that there is no browser.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     silent = contextlib.redirect_stdout(io.StringIO())
     with silent, _environment(ICM_STORE=str(store), ICM_DATA_ROOT=str(own_root)):
@@ -127,9 +127,9 @@ def _listed(name: str, words: list[str], states_in: Callable[[str], dict[str, st
     name, out = f"{name}, `icm {' '.join(words)}`", io.StringIO()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-            code = cli.main(words)
+            code = main(words)
         states = states_in(out.getvalue()) if code == 0 else {}
-    except Exception as error:  # any exception is what is counted here
+    except Exception as error:  # any exception is counted
         return [(COMMAND, f"{name}: {type(error).__name__}: {error}"[:200])]
     return [] if states.get("sound") == "finished" else [(UNLISTED, f"{name}: exit code {code}")]
 

@@ -158,7 +158,7 @@ def _field(file: str, name: str, value: Any) -> Harm:
 
 
 def _card(values: dict[str, Any]) -> Harm:
-    """The card of the run that ships with the project, with these values."""
+    """The card becomes that of the run that ships with the project, with these values changed."""
 
     def harm(folder: Path, root: Path) -> None:
         shipped = Path(__file__).parents[2] / "checkpoints" / "pretrained" / "card.json"
@@ -187,7 +187,7 @@ def _snapshot_named(name: str) -> Harm:
 
 
 def _other_shape(folder: Path, root: Path) -> None:
-    """The newest snapshot is that of the run in the box, with other experts."""
+    """The newest snapshot becomes that of the run that ships with the project, which has other experts."""
     shipped = Path(__file__).parents[2] / "checkpoints" / "pretrained" / "snapshots"
     newest = max((folder / "snapshots").glob("step_*.safetensors"))
     shutil.copy(max(shipped.glob("step_*.safetensors")), newest)
@@ -206,7 +206,7 @@ def _all(value: float) -> Callable[[bytes], bytes]:
 
 
 def _mnist(contents: dict[str, bytes | None]) -> Harm:
-    """Files of MNIST under the data root, None for a folder; the run says that it learned from it."""
+    """Puts files of MNIST under the data root, a folder for None. The run says that it learned from MNIST."""
 
     def harm(folder: Path, root: Path) -> None:
         _field("config.json", "source", "mnist")(folder, root)

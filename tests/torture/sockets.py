@@ -1,8 +1,8 @@
 """A visitor who speaks Streamlit's protocol badly, random links, and pages of other hosts that want in.
 
-Whatever is sent, the server goes on to serve the next visitor. What no front end sends, Streamlit itself refuses: with an
-exception of its own on the page of whoever sent it, which is counted and not judged. A Host or an Origin that is not the app's own is refused, on plain HTTP as on the
-websocket."""
+Whatever is sent, the server goes on to serve the next visitor. What no front end sends, Streamlit itself refuses with an
+exception on the sender's own page; that is counted and not judged. A foreign Host is refused on plain HTTP and on the websocket,
+a foreign Origin on the websocket."""
 
 import http.client
 import random
@@ -24,7 +24,7 @@ MARKS = (
     "a foreign Host or Origin is let in",
 )
 UNSERVED, EXCEPTION, LET_IN = MARKS
-EACH = 30  # links of one visitor
+EACH = 30  # links that one visitor opens
 PAGES = ("", "train", "monitor", "draw", "compare", "versus")
 
 Hostile = Callable[[Session, Shown], Shown | None]  # what the page shows then, where it was asked for
@@ -42,7 +42,7 @@ def payloads(tally: Tally, server: Served, count: int) -> None:
                 refused += bool(shown.exceptions)
                 session.read(seconds=0.5)
         except (ConnectionClosed, OSError):
-            pass  # thrown out, as may be
+            pass  # the server may throw such a visitor out
         try:
             with Session(server.port) as honest:
                 shown = honest.show("")
@@ -68,7 +68,7 @@ def _rerun(**state: object) -> Hostile:
 
 
 def _widgets(kind: str = "", **value: object) -> Hostile:
-    """Every widget of the page, or every one of a kind, has this value."""
+    """Gives this value to every widget of the page, or to every one of a kind."""
 
     def hostile(session: Session, shown: Shown) -> Shown:
         states = [WidgetState(id=each, **value) for each, what in shown.widgets.items() if kind in what]  # pyright: ignore[reportArgumentType]
@@ -173,7 +173,7 @@ def random_query(draw: random.Random) -> str:
 
 
 def foreign(tally: Tally, server: Served) -> None:
-    """Hosts and origins of others, on every kind of address; the app's own are let in."""
+    """Asks with foreign Hosts and Origins, on every kind of address. The app's own are let in."""
     hosts = (
         "evil.example",
         "localhost.evil.example",

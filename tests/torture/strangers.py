@@ -1,8 +1,8 @@
 """Strangers at the door: hostile run ids, links, labels, websocket payloads, random queries, foreign hosts.
 
 Nothing is read or written outside of the store, the browser asks nobody but the app, no page shows an exception, and the
-server's log has none with a page or icm in its traceback. (Streamlit logs one of its own for a websocket message that is
-none, and for some values that no front end sends, and goes on.) The parts are in `links` and `sockets`; run ids are here."""
+server's log has none with a page or icm in its traceback. (Streamlit logs exceptions of its own for malformed websocket messages
+and for some values that no front end sends, and goes on.) The parts are in `links` and `sockets`; run ids are here."""
 
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def trial(
         sockets.queries(tally, server, queries)
         assert browser
         links.trial(tally, place, server, browser, links_tried, labels)
-        # What no front end sends, Streamlit refuses with an exception of its own; all else must pass without one.
+        # What no front end sends may raise in Streamlit's own files. All else may raise nothing below a page or icm.
         wrong = [each for each in forged if each.in_ours]
         wrong += [each for each in server.raised()[len(forged) :] if each.through_ours]
         for each in wrong:

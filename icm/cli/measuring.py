@@ -1,0 +1,185 @@
+"""Commands that measure, fetch and ship: evaluate, data, speed, reader, export.
+
+torch takes seconds to import, so it is imported inside the commands, after their options are checked."""
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from icm.cli.options import Data, Evaluate, Export, Reader, Speed
+from icm.cli.terminal import LOG_EVERY
+from icm.cli.words import UsageError, parse
+from icm.config import PRESETS
+from icm.runs.store import RunStore
+
+if TYPE_CHECKING:  # it imports torch, which takes seconds
+    from icm.measure.evaluation import Evaluation
+
+PROBE_SECONDS = 2.0  # for each preset
+
+
+def evaluate(words: list[str]) -> int:
+    """Measures a run against the true originals."""
+    command = parse(Evaluate, words)
+    run = RunStore(command.where.store).open(command.run)
+    if command.images < 1:
+        raise UsageError(f"--images is {command.images}; use 1 or more")
+
+    from icm.images.digits import data_root
+    from icm.measure.transfer import evaluate_run
+
+    root = data_root(command.where.data_root)
+    step, found = evaluate_run(run, root, command.step, command.on, command.look, command.images)
+    result = found[-1]
+    source = command.on or run.config().source
+    if command.json:
+        digits = {"digits": found[0].to_json()} if len(found) > 1 else {}
+        print(
+            json.dumps(
+                {"run": run.id, "step": step, "source": source, **digits, **result.to_json()}, indent=2
+            )
+        )
+        return 0
+    console = Console(markup=False)
+    kind = "held-out digits" if command.on is None else "images"
+    console.print(f"run {run.id}, step {step}, {command.images} {kind} of {source}")
+    console.print(_by_mechanism(result))
+    console.print("; ".join(_in_sum(found)))
+    return 0
+
+
+def _by_mechanism(result: "Evaluation") -> Table:
+    """A line for each mechanism."""
+    table = Table("mechanism", "owner", "wins", "winner, dB", "owner, dB", "nothing, dB", box=None)
+    for index, name in enumerate(result.mechanisms):
+        owner, own_quality = result.owner[index], result.psnr_owner[index]
+        wins = result.win_share[index].max() if owner is None else result.win_share[index, owner]
+        table.add_row(
+            name,
+            "none" if owner is None else f"expert {owner}",
+            f"{wins:.1%}",
+            f"{result.psnr[index]:.1f}",
+            "" if own_quality is None else f"{own_quality:.1f}",
+            f"{result.psnr_nothing[index]:.1f}",
+        )
+    return table
+
+
+def _in_sum(found: "list[Evaluation]") -> list[str]:
+    """The figures of the last set in words, and the routing on the digits where that set is another."""
+    result = found[-1]
+    words = [
+        f"one-to-one: {'yes' if result.one_to_one else 'no'}",
+        f"routing accuracy {result.routing_accuracy:.1%}",
+        f"winners' answers {sum(result.psnr) / len(result.psnr):.1f} dB",
+    ]
+    if len(found) > 1:
+        words.append(f"on the digits routing {found[0].routing_accuracy:.1%}")
+    if result.accuracy is not None:
+        read = ", ".join(f"{name} {share:.1%}" for name, share in result.accuracy.items())
+        words.append(f"read right: {read}")
+    return words
+
+
+def data(words: list[str]) -> int:
+    """Lists the sets of images, or downloads one."""
+    command = parse(Data, words)
+
+    from icm.images import sets
+    from icm.images.digits import data_root
+    from icm.images.download import download
+    from icm.images.unseen import SETS
+
+    root = data_root(command.where.data_root)
+    if command.name is not None:
+        download(command.name, root)
+        print(f"{command.name} is under {root}")
+        return 0
+    print(f"data root: {root}")
+    for name, kind in SETS.items():
+        print(f"{name:10} {sets.in_words(name, root)}: {kind.title}")
+    return 0
+
+
+def speed(words: list[str]) -> int:
+    """Times every preset on this machine."""
+    command = parse(Speed, words)
+
+    from icm.images.digits import data_root
+    from icm.jobs.pace import measure_pace
+
+    root = data_root(command.where.data_root)
+    at_most = {
+        name: round(measure_pace(config, root, PROBE_SECONDS).at_most(config), 1)
+        for name, config in PRESETS.items()
+    }
+    RunStore(command.where.store).write_durations(at_most)
+    if command.json:
+        print(json.dumps(at_most, indent=2))
+    else:
+        for name, seconds in at_most.items():
+            print(f"{name}: at most {seconds:.0f} s")
+    return 0
+
+
+def reader(words: list[str]) -> int:
+    """Trains the digit reader."""
+    command = parse(Reader, words)
+    if command.epochs < 1:
+        raise UsageError(f"--epochs is {command.epochs}; use 1 or more")
+    if command.seed < 0:
+        raise UsageError(f"--seed is {command.seed}; use 0 or more")
+    if command.source != "mnist" and command.out is None:
+        raise UsageError(
+            f"--source is {command.source}: give --out a folder; the project's reader learns from mnist"
+        )
+
+    from icm.images.digits import data_root, load_digits, resolve_source
+    from icm.measure import reader as classifier
+
+    root = data_root(command.data_root)
+    digits = load_digits(resolve_source(command.source, root), root)
+    learner = classifier.new_reader(command.seed)
+    shown = 0.0
+    for done in classifier.train_reader(
+        learner, digits.train, digits.train_labels, command.seed, command.epochs
+    ):
+        if done.step == done.of or time.monotonic() - shown >= LOG_EVERY:
+            shown = time.monotonic()
+            print(f"reader {done.step} of {done.of}, loss {done.loss:.3f}", flush=True)
+
+    folder = command.out or classifier.SHIPPED
+    classifier.save_reader(learner, folder)
+    card = classifier.write_card(folder, digits, command.seed, command.epochs)
+    print(f"reads {card['test_accuracy']:.2%} of {card['test']}; weights and card are under {folder}")
+    return 0
+
+
+def export(words: list[str]) -> int:
+    """Makes a run small enough to ship."""
+    command = parse(Export, words)
+    run = RunStore(command.where.store).open(command.run)
+    if not command.steps:
+        raise UsageError("--steps has no number; name the snapshots to keep, or leave it away")
+    if command.images < 1:
+        raise UsageError(f"--images is {command.images}; use 1 or more")
+
+    from icm.images.digits import data_root
+    from icm.jobs import export as shipping
+
+    card = shipping.export(
+        run,
+        command.out,
+        data_root(command.where.data_root),
+        command.steps,
+        command.images,
+        command.seeds_tried,
+    )
+    size = sum(path.stat().st_size for path in command.out.rglob("*") if path.is_file())
+    print(
+        f"run {run.id} is in {command.out}, {size / 1e6:.1f} MB; routing {card['digits']['routing_accuracy']:.1%}"
+    )
+    return 0

@@ -1,0 +1,133 @@
+"""The options of every command, each a dataclass; the sentence under a field is its help text."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from icm.config import RunConfig
+from icm.runs.store import store_root
+
+
+@dataclass(frozen=True)
+class Where:
+    """The folders."""
+
+    store: Path = field(default_factory=store_root)
+    """Folder of runs; ICM_STORE, else checkpoints/ in the project, when not given."""
+    data_root: Path | None = None
+    """Folder of image sets; ICM_DATA_ROOT, else data/ in the project, when not given."""
+
+
+Places = Annotated[Where, tyro.conf.arg(name="")]
+RunName = Annotated[str, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Trains a new run to its end; Ctrl-C saves and stops."""
+
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    where: Places = field(default_factory=Where)
+    run_id: str | None = None
+    """Name of the run; made from preset, seed and time when not given."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Goes on with a stopped or crashed run, as if it had never been interrupted: bit for bit on a CPU with the same torch."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Asks the trainer of a run to save and stop, and waits for it."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    timeout: float = 60.0
+    """Seconds to wait."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Lists the runs, newest first."""
+
+    where: Places = field(default_factory=Where)
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measures a run against the true originals, on images that were never trained on."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    on: str | None = None
+    """mnist, builtin, omniglot, alphabets, fashion, usps or a folder of pictures; the run's own digits when not given."""
+    look: Literal["digits", "plain"] = "digits"
+    """How other drawings are brought to the digits' look: ink in a box of 20 pixels, or the picture as it is."""
+    step: int | None = None
+    """Snapshot to measure; the newest when not given."""
+    images: int = 256
+    """Held-out images, each sent through every mechanism."""
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Lists the sets of images, or downloads one by name."""
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """Set to download, such as mnist."""
+    where: Places = field(default_factory=Where)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Times every preset on this machine, two seconds each, and keeps the result for the Train page."""
+
+    where: Places = field(default_factory=Where)
+    json: bool = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Trains the digit reader on untouched digits, measures it on held-out ones, writes weights and a card; takes minutes."""
+
+    seed: int = 0
+    """0 or more; decides the first weights and the order of the digits."""
+    epochs: int = 6
+    """Times that every digit is seen."""
+    source: Literal["mnist", "builtin"] = "mnist"
+    """Digits to train on; the reader that ships with the project is trained on mnist."""
+    data_root: Path | None = None
+    """Folder of image sets; ICM_DATA_ROOT, else data/ in the project, when not given."""
+    out: Path | None = None
+    """Folder for weights and card; checkpoints/reader in the project when not given."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Makes a trained run small enough to ship: some snapshots in half precision, and a card of what was measured."""
+
+    run: RunName
+    """Name of the run."""
+    out: Path
+    """Folder to write: a new or an empty one, or an earlier export, which is replaced; not in a store of runs."""
+    where: Places = field(default_factory=Where)
+    steps: tuple[int, ...] = (0, 100, 300, 500, 1000, 2000)
+    """Snapshots to keep."""
+    images: int = 1000
+    """Held-out digits to measure on, each sent through every mechanism."""
+    seeds_tried: str = "not said"
+    """How the run was chosen, for its card."""

@@ -1,0 +1,184 @@
+"""The mechanisms M_k that change canonical images (section 4 of the paper), each a row of one table.
+
+A mechanism has one strength, with unit and range, and an exact inverse where one exists. It maps tensors to tensors and
+takes its random numbers from the generator argument. Images: batch 1 height width, in [0, 1]."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from icm.config import ConfigError, mechanism_title
+
+Function = Callable[
+    [Float[Tensor, "batch 1 height width"], float, Generator], Float[Tensor, "batch 1 height width"]
+]
+Inverse = Callable[[Float[Tensor, "batch 1 height width"], float], Float[Tensor, "batch 1 height width"]]
+
+
+@dataclass(frozen=True)
+class MechanismKind:
+    """A row of the table: what a mechanism is, before its strength is chosen."""
+
+    sentence: str
+    symbol: str
+    unit: str
+    default: float
+    low: float
+    high: float
+    step: float  # of the slider on the pages: whole pixels for a translation
+    function: Function
+    inverse: Inverse | None
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """A kind with its strength."""
+
+    name: str
+    strength: float
+
+    @property
+    def kind(self) -> MechanismKind:
+        return KINDS[self.name]
+
+    @property
+    def title(self) -> str:
+        """The name as a person reads it."""
+        return mechanism_title(self.name)
+
+    @property
+    def spec(self) -> str:
+        """The shortest text that `parse` turns into this mechanism."""
+        return self.name if self.strength == self.kind.default else f"{self.name}={self.strength:g}"
+
+
+def _shift(images: Float[Tensor, "batch 1 height width"], right: int, down: int):
+    """The images moved by whole pixels. Ink that leaves the picture is lost, and background (0) comes in."""
+    padded = functional.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)))
+    height, width = images.shape[-2:]
+    top, left = max(-down, 0), max(-right, 0)
+    return padded[..., top : top + height, left : left + width]
+
+
+def _translation(words: str, symbol: str, right: int, down: int) -> MechanismKind:
+    return MechanismKind(
+        sentence=f"Moved {words}",
+        symbol=symbol,
+        unit="pixels",
+        default=4.0,
+        low=1.0,
+        high=6.0,
+        step=1.0,
+        function=lambda images, strength, generator: _shift(
+            images, right * int(strength), down * int(strength)
+        ),
+        inverse=lambda images, strength: _shift(images, -right * int(strength), -down * int(strength)),
+    )
+
+
+def _contrast(images: Float[Tensor, "batch 1 height width"], amount: float) -> Tensor:
+    return (1 - amount) * images + amount * (1 - images)
+
+
+def _noise(images: Float[Tensor, "batch 1 height width"], variance: float, generator: Generator) -> Tensor:
+    noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=generator.device)
+    return (images + variance**0.5 * noise.to(images.device)).clamp(0, 1)
+
+
+# The default strengths are the paper's.
+KINDS: dict[str, MechanismKind] = {
+    "right": _translation("right", "→", 1, 0),
+    "left": _translation("left", "←", -1, 0),
+    "down": _translation("down", "↓", 0, 1),
+    "up": _translation("up", "↑", 0, -1),
+    "down_right": _translation("down and right", "↘", 1, 1),
+    "down_left": _translation("down and left", "↙", -1, 1),
+    "up_right": _translation("up and right", "↗", 1, -1),
+    "up_left": _translation("up and left", "↖", -1, -1),
+    "contrast": MechanismKind(
+        sentence="Bright and dark swapped",
+        symbol="◐",
+        unit="share of the inverted image",
+        default=1.0,
+        low=0.6,  # at 0.5 every image is plain grey, and nothing can invert it
+        high=1.0,
+        step=0.05,
+        function=lambda images, amount, generator: _contrast(images, amount),
+        inverse=lambda images, amount: (images - amount) / (1 - 2 * amount),
+    ),
+    "noise": MechanismKind(
+        sentence="Gaussian noise added, clamped to [0, 1]",
+        symbol="░",
+        unit="variance",
+        default=0.25,
+        low=0.01,
+        high=1.0,
+        step=0.01,
+        function=_noise,
+        inverse=None,
+    ),
+}
+
+
+def parse(specs: Sequence[str]) -> tuple[Mechanism, ...]:
+    """The mechanisms of texts such as `right` or `right=3`.
+
+    ConfigError for an unknown name (it lists the known ones), a strength that is not allowed (it gives the range) and a
+    mechanism named twice."""
+    mechanisms = tuple(_parse_one(spec) for spec in specs)
+    names = [mechanism.name for mechanism in mechanisms]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"mechanism {name!r} is named {names.count(name)} times; name it once")
+    return mechanisms
+
+
+def _parse_one(spec: str) -> Mechanism:
+    name, equals, text = spec.partition("=")
+    if name not in KINDS:
+        raise ConfigError(f"unknown mechanism {name!r}; known: {', '.join(KINDS)}")
+
+    kind = KINDS[name]
+    allowed = f"use {kind.low:g} to {kind.high:g} ({kind.unit})"
+    try:
+        strength = float(text) if equals else kind.default
+    except ValueError:
+        raise ConfigError(f"strength of {name!r} is {text!r}; {allowed}") from None
+    if not kind.low <= strength <= kind.high:
+        raise ConfigError(f"strength of {name!r} is {text}; {allowed}")
+    if kind.unit == "pixels" and strength != int(strength):
+        raise ConfigError(f"strength of {name!r} is {text}; use whole pixels")
+    return Mechanism(name=name, strength=strength)
+
+
+def apply_one(
+    images: Float[Tensor, "batch 1 height width"], mechanism: Mechanism, generator: Generator
+) -> Float[Tensor, "batch 1 height width"]:
+    """Every image changed by the same mechanism."""
+    return mechanism.kind.function(images, mechanism.strength, generator)
+
+
+def apply_each(
+    images: Float[Tensor, "batch 1 height width"],
+    mechanism: Int[Tensor, " batch"],
+    mechanisms: Sequence[Mechanism],
+    generator: Generator,
+) -> Float[Tensor, "batch 1 height width"]:
+    """Each image changed by its own mechanism, an index into `mechanisms`.
+
+    All mechanisms run on all images and one result is kept for each image, so that no index is read back from a GPU."""
+    changed = torch.stack([apply_one(images, each, generator) for each in mechanisms])
+    return changed[mechanism, torch.arange(len(images), device=images.device)]
+
+
+def invert(images: Float[Tensor, "batch 1 height width"], mechanism: Mechanism):
+    """The images before the mechanism; ValueError where it has no exact inverse.
+
+    Ink that a translation pushed out does not come back."""
+    if mechanism.kind.inverse is None:
+        raise ValueError(f"mechanism {mechanism.name!r} has no exact inverse")
+    return mechanism.kind.inverse(images, mechanism.strength)

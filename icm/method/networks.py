@@ -1,0 +1,217 @@
+"""The networks: N' experts E_j in one bank, and the discriminator D (the paper, section 4).
+
+The bank keeps the experts' weights stacked; axes: expert, then the axes of a convolution. An `Engine` (engine.py) says how
+the bank runs them; the answers are the same but for rounding."""
+
+import math
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from icm.method.engine import PLAIN, Engine, precision
+from icm.shapes import Answers, ImageLogits, Images, Winner
+
+GROUPS = 4  # groups of filters for `norm: group`
+BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default
+HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
+# Images that the discriminator takes at once on a CPU; more do not fit into its cache (docs/LOG.md).
+PIECE = 96
+LOG2_E = 1 / math.log(2)
+
+
+class _Elu(torch.autograd.Function):
+    """ELU from vectorised primitives: the larger of 2^(min(x, 0) / ln 2) - 1 and x.
+
+    On a CPU 2^x takes half the time of e^x (docs/LOG.md), and all of this takes 0.55 of the time of torch's own ELU."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        y = torch.mul(x, LOG2_E).clamp_(max=0).exp2_().sub_(1)
+        return torch.maximum(y, x, out=y)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (y,) = ctx.saved_tensors
+        return torch.clamp(y, max=0).add_(1).mul_(gradient)
+
+
+def elu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """x where positive, exp(x) - 1 elsewhere; differentiable once."""
+    if x.device.type != "cpu":
+        return functional.elu(x)
+    return _Elu.apply(x)  # pyright: ignore[reportReturnType]
+
+
+def first_convolution(
+    images: Images, weight: Float[Tensor, "filter 1 3 3"], bias: Float[Tensor, " filter"]
+) -> Float[Tensor, "batch filter height width"]:
+    """A 3x3 convolution of images of one channel, as a matrix product whose result lies channels-last.
+
+    torch's own convolution leaves its result in the default memory format, which slows every later layer (docs/LOG.md)."""
+    surroundings = functional.unfold(images, 3, padding=1).transpose(1, 2).reshape(-1, 9)
+    rows = torch.addmm(bias, surroundings, weight.flatten(1).t())
+    return rows.view(len(images), *images.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+def _fan_in_uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -> nn.Parameter:
+    """Uniform between -1/sqrt(fan_in) and 1/sqrt(fan_in), as torch initialises convolutions and dense layers."""
+    bound = fan_in**-0.5
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound, generator=generator))
+
+
+class ExpertBank(nn.Module):
+    """N' experts, each a map from images to images: four 3x3 convolutions with ELU, one more to a single channel, a sigmoid."""
+
+    def __init__(
+        self, experts: int, filters: int, norm: str, generator: Generator, engine: Engine = PLAIN
+    ) -> None:
+        super().__init__()
+        self.experts, self.filters, self.norm, self.engine = experts, filters, norm, engine
+        widths = [1, *[filters] * HIDDEN_LAYERS, 1]
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in pairwise(widths):
+            self.weights.append(_fan_in_uniform((experts, fan_out, fan_in, 3, 3), 9 * fan_in, generator))
+            self.biases.append(_fan_in_uniform((experts, fan_out), 9 * fan_in, generator))
+
+        self.scales, self.shifts = nn.ParameterList(), nn.ParameterList()
+        if norm != "none":
+            for _ in range(HIDDEN_LAYERS):
+                self.scales.append(nn.Parameter(torch.ones(experts, filters)))
+                self.shifts.append(nn.Parameter(torch.zeros(experts, filters)))
+        if norm == "batch":
+            self.running_mean: Tensor  # axes: layer, expert, filter
+            self.running_variance: Tensor
+            self.register_buffer("running_mean", torch.zeros(HIDDEN_LAYERS, experts, filters))
+            self.register_buffer("running_variance", torch.ones(HIDDEN_LAYERS, experts, filters))
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether an answer depends on the other images of the batch."""
+        return self.norm == "batch"
+
+    @property
+    def winners_alone(self) -> bool:
+        """Whether each winner runs once more, alone and with gradient, to learn; if not, all answers keep their gradient.
+
+        To run winners alone the host must know who won. A GPU would have to wait for that at every step."""
+        return self.engine.experts == "loop" and not self.mixes_images
+
+    def forward(self, images: Images, experts: list[int] | None = None) -> Answers:
+        """The answers of the named experts, all by default, to every image."""
+        if self.engine.experts == "stacked" or len(images) == 1:  # one image: half the time (docs/LOG.md)
+            chosen = slice(None) if experts is None else experts
+            return self._answers(chosen, [layer[chosen].flatten(0, 1) for layer in self.parameters()], images)
+        stacked = [parameter.unbind(0) for parameter in self.parameters()]
+        answers = [
+            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], images)
+            for each in (range(self.experts) if experts is None else experts)
+        ]
+        return torch.cat(answers)
+
+    def answer_as_winner(self, images: Images, winner: Winner) -> Images:
+        """The answer to each image of the expert that won it; no other expert runs. ValueError for a bank that mixes images."""
+        if self.mixes_images:
+            raise ValueError("norm 'batch' mixes the images of a batch: gather the winners from all answers")
+        stacked = [parameter.unbind(0) for parameter in self.parameters()]
+        order = winner.argsort(stable=True)
+        won = torch.bincount(winner, minlength=self.experts).tolist()
+        answers = [
+            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], part)[0]
+            for each, part in enumerate(images[order].split(won))
+            if len(part)
+        ]
+        return torch.cat(answers)[order.argsort()]
+
+    def _answers(self, experts: slice | list[int], parameters: list[Tensor], images: Images) -> Answers:
+        """The answers of `experts`, whose `parameters` come with expert and filter flattened into one axis."""
+        layers = HIDDEN_LAYERS + 1
+        weights, biases = parameters[:layers], parameters[layers : 2 * layers]
+        scales, shifts = parameters[2 * layers : 3 * layers - 1], parameters[3 * layers - 1 :]
+        groups = len(biases[-1])  # one for each expert: the last layer has one filter each
+
+        with precision(images.device, self.engine):
+            x = images
+            for layer in range(HIDDEN_LAYERS):
+                if layer == 0:
+                    x = first_convolution(x, weights[0], biases[0])
+                else:
+                    x = functional.conv2d(x, weights[layer], biases[layer], padding=1, groups=groups)
+                if self.norm != "none":
+                    x = self._normalise(x, layer, experts, scales[layer], shifts[layer])
+                x = elu(x)
+            x = functional.conv2d(x, weights[-1], biases[-1], padding=1, groups=groups)
+        return x.to(images.dtype).sigmoid().transpose(0, 1).unsqueeze(2)
+
+    def _normalise(
+        self, x: Tensor, layer: int, experts: slice | list[int], scale: Tensor, shift: Tensor
+    ) -> Tensor:
+        """Normalises one layer. While training with norm batch it also changes these experts' running mean and variance."""
+        if self.norm == "group":
+            return functional.group_norm(x, GROUPS * (len(scale) // self.filters), scale, shift)
+        mean, variance = self.running_mean[layer], self.running_variance[layer]
+        # A slice gives a view, into which batch_norm writes. A list gives a copy, which is written back below.
+        means, variances = mean[experts], variance[experts]
+        x = functional.batch_norm(
+            x,
+            means.view(-1),
+            variances.view(-1),
+            scale,
+            shift,
+            training=self.training,
+            momentum=BATCH_NORM_MOMENTUM,
+        )
+        if self.training and isinstance(experts, list):
+            mean[experts], variance[experts] = means, variances
+        return x
+
+
+class Discriminator(nn.Module):
+    """One logit for each image: convolutions with ELU at three resolutions, average pooling after each, two dense layers."""
+
+    def __init__(
+        self,
+        filters: int,
+        hidden: int,
+        generator: Generator,
+        image_size: int = 32,
+        engine: Engine = PLAIN,
+    ) -> None:
+        super().__init__()
+        self.engine = engine
+        widths = [1, filters, filters, filters, 2 * filters, 2 * filters, 4 * filters, 4 * filters]
+        convolutions = [nn.Conv2d(fan_in, fan_out, 3, padding=1) for fan_in, fan_out in pairwise(widths)]
+        self.convolutions = nn.ModuleList(convolutions)
+        self.dense = nn.Linear(widths[-1] * (image_size // 8) ** 2, hidden)  # 8: pooled three times
+        self.logit = nn.Linear(hidden, 1)
+        for layer in (*convolutions, self.dense, self.logit):
+            fan_in = layer.weight[0].numel()
+            layer.weight = _fan_in_uniform(tuple(layer.weight.shape), fan_in, generator)
+            layer.bias = _fan_in_uniform((len(layer.weight),), fan_in, generator)
+        self.to(memory_format=torch.channels_last)  # the format that their gradients have
+
+    def forward(self, images: Images) -> ImageLogits:
+        piece = PIECE if images.device.type == "cpu" else len(images)
+        return torch.cat([self._logits(part) for part in images.split(piece)])
+
+    def _logits(self, images: Images) -> ImageLogits:
+        with precision(images.device, self.engine):
+            x = images
+            for index, convolution in enumerate(self.convolutions):
+                assert isinstance(convolution, nn.Conv2d)
+                assert convolution.bias is not None
+                x = elu(
+                    convolution(x) if index else first_convolution(x, convolution.weight, convolution.bias)
+                )
+                if index in (2, 4, 6):
+                    x = functional.avg_pool2d(x, 2)
+            x = elu(self.dense(x.flatten(1)))
+        return self.logit(x.to(images.dtype)).squeeze(1)

@@ -1,0 +1,207 @@
+"""history.f8: the rows of a run as running sums, in records of one size. The sums over any span, however long, are the
+difference of two records, so little of the file is ever read. metrics.jsonl holds the same rows as text.
+
+A record holds the numbers named in `FIXED`, then wins, then scores, as little-endian float64. Point 0 is the start of the
+competition and has no record; point i comes after row i. Axes: point, expert, mechanism. Numpy only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from icm import files
+from icm.errors import ActionableError
+from icm.files import LARGEST
+from icm.ownership import experts_with_own, owners, win_share
+from icm.runs.records import StepRecord, read_rows
+from icm.runs.run import Run
+
+IMAGES_IN_VIEW = 1000  # counts and shares of a run that goes on are over at least so many newest images
+FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss", "seconds")
+NUMBER = np.dtype("<f8")
+NEVER_LATER = 10**18  # a step that no run reaches
+
+
+class HistoryError(ActionableError):
+    """Running sums that cannot be those of a run."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """What happened in each of some spans of a run. The first axis is the span, told by its end. Axes: end, expert, mechanism."""
+
+    step: Int[np.ndarray, " end"]  # the last step of each span
+    images: Int[np.ndarray, " end"]
+    wins: Int[np.ndarray, "end expert mechanism"]
+    score: Float[np.ndarray, "end expert mechanism"]  # mean logit; nan without an image of the mechanism
+    psnr: Float[np.ndarray, " end"]  # dB, mean over images
+    losses: Float[np.ndarray, "end 2"]  # the experts' and the discriminator's, means over steps
+
+
+@dataclass(frozen=True)
+class History:
+    """Sums since the start of the competition, one line of them after each row. Point 0, where all are zero, is left out."""
+
+    sums: Float[np.ndarray, "row number"]
+    experts: int
+    mechanisms: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.sums)
+
+    @property
+    def last_step(self) -> int:
+        return int(self.sums[-1, 0]) if self.rows else 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of competition so far, over all trainer sessions."""
+        return float(self.sums[-1, FIXED.index("seconds")]) if self.rows else 0.0
+
+    def missing_images(self, batch: int) -> int:
+        """How many images the lost rows had, for a run that draws `batch` images a step; 0 when no row is lost."""
+        if not self.rows:
+            return 0
+        step, images = self.sums[-1, :2]
+        return max(0, round(float(step) * batch - float(images)))
+
+    def until(self, step: int) -> "History":
+        """The history as it was after `step` steps."""
+        (rows,) = self._rows_up_to(np.array([float(step)]), FIXED.index("step"))
+        return History(self.sums[:rows], self.experts, self.mechanisms)
+
+    def recent(self, images: int = IMAGES_IN_VIEW) -> Span:
+        """One span: the newest rows, as few as hold at least `images` images, or all rows where they hold fewer."""
+        return self.spans(np.array([self.rows]), images)
+
+    def all(self) -> Span:
+        """One span: the whole competition so far."""
+        return self._between(np.array([0]), np.array([self.rows]))
+
+    def spans(self, ends: Int[np.ndarray, " end"], images: int) -> Span:
+        """For each point in `ends`, the shortest span that ends there and holds at least `images` images, or all before it."""
+        wanted = self._at(ends)[:, FIXED.index("images")] - images
+        return self._between(self._rows_up_to(wanted, FIXED.index("images")), ends)
+
+    def one_to_one_count(self) -> int:
+        """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
+        return experts_with_own(owners(win_share(self.recent().wins[0])))
+
+    def _at(self, points: Int[np.ndarray, " point"]) -> Float[np.ndarray, "point number"]:
+        if self.rows == 0:
+            return np.zeros((len(points), self.sums.shape[1]))
+        return np.where(points[:, None] > 0, self.sums[np.maximum(points - 1, 0)], 0.0)
+
+    def _rows_up_to(self, values: Float[np.ndarray, " value"], column: int) -> Int[np.ndarray, " value"]:
+        """For each value, how many rows have at most that value in a column that only grows.
+
+        It bisects, because a search over the whole column would read the whole file."""
+        low, high = np.zeros(len(values), dtype=int), np.full(len(values), self.rows)
+        while (low < high).any():
+            middle = (low + high) // 2
+            enough = self.sums[np.minimum(middle, self.rows - 1), column] <= values
+            low = np.where((low < high) & enough, middle + 1, low)
+            high = np.where((low < high) & ~enough, middle, high)
+        return low
+
+    def _between(self, begins: Int[np.ndarray, " end"], ends: Int[np.ndarray, " end"]) -> Span:
+        last = self._at(ends)
+        change = last - self._at(begins)
+        _check_counts(change, self.experts * self.mechanisms)
+        steps, images = change[:, 0], change[:, 1]
+        table = (len(ends), self.experts, self.mechanisms)
+        wins, score = (part.reshape(table) for part in np.split(change[:, len(FIXED) :], 2, axis=1))
+        of_mechanism = wins.sum(axis=1, keepdims=True)
+        return Span(
+            step=last[:, 0].astype(int),
+            images=images.astype(int),
+            wins=wins.astype(int),
+            score=score / np.where(of_mechanism > 0, of_mechanism, np.nan),
+            psnr=change[:, 2] / np.maximum(images, 1),
+            losses=change[:, 3:5] / np.maximum(steps, 1)[:, None],
+        )
+
+
+def _check_counts(change: Float[np.ndarray, "end number"], cells: int) -> None:
+    """Steps, images and wins only ever grow; HistoryError where they do not."""
+    counts = np.concatenate([change[:, :2], change[:, len(FIXED) : len(FIXED) + cells]], axis=1)
+    if not ((counts >= 0) & (counts <= LARGEST)).all():  # nan is refused too
+        raise HistoryError(
+            "history.f8 of this run is damaged; delete that file, and the rows are read from metrics.jsonl"
+        )
+
+
+def as_sums(
+    rows: Iterable[StepRecord], before: Float[np.ndarray, " number"]
+) -> Float[np.ndarray, "row number"]:
+    """The running sums after each row; `before` are the sums before the first.
+
+    The means in a row become sums again: PSNR over images, losses over steps, scores over images of the mechanism."""
+    sums = []
+    for row in rows:
+        wins = np.array(row.wins, dtype=float)
+        score = np.nan_to_num(np.array(row.score, dtype=float)) * wins.sum(axis=0)
+        steps = row.step - before[0]
+        fixed = (
+            steps,
+            row.images,
+            row.psnr * row.images,
+            row.expert_loss * steps,
+            row.discriminator_loss * steps,
+            row.seconds - before[FIXED.index("seconds")],
+        )
+        before = before + np.concatenate([fixed, wins.ravel(), score.ravel()])
+        sums.append(before)
+    return np.array(sums).reshape(-1, len(before))
+
+
+def history_of(rows: Iterable[StepRecord], experts: int, mechanisms: int) -> History:
+    """The history that these rows make."""
+    return History(as_sums(rows, np.zeros(_numbers(experts, mechanisms))), experts, mechanisms)
+
+
+def read_history(path: Path, experts: int, mechanisms: int) -> History:
+    """The history in the file, which is mapped and not read; an empty one without a file.
+
+    A record cut off at the end is left out. HistoryError when the last whole record cannot be one."""
+    numbers = _numbers(experts, mechanisms)
+    with files.on_disk(path, "read"):
+        rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.exists() else 0
+        if rows == 0:
+            return History(np.zeros((0, numbers)), experts, mechanisms)
+        mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
+    # A plain view: numpy's own class for mapped files is slow to index.
+    sums = np.asarray(mapped)
+    _check_counts(sums[-1:], experts * mechanisms)
+    return History(sums, experts, mechanisms)
+
+
+def run_history(run: Run, experts: int, mechanisms: int) -> History:
+    """The run's history so far, from history.f8, or from metrics.jsonl where somebody has deleted that file."""
+    if run.rows.history_file.exists():
+        return read_history(run.rows.history_file, experts, mechanisms)
+    rows = read_rows(run.rows.lines(), experts, mechanisms, until=NEVER_LATER)
+    return history_of(rows.records, experts, mechanisms)
+
+
+class HistoryWriter:
+    """Writes history.f8 anew from the rows so far, then appends a record for each new row.
+
+    A new file takes the old one's name, because a page may have the old one mapped."""
+
+    def __init__(self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord]) -> None:
+        sums = history_of(rows, experts, mechanisms).sums
+        files.write_whole(path, np.ascontiguousarray(sums, dtype=NUMBER).tobytes())
+        self.path = path
+        self.last = np.array(sums[-1]) if len(sums) else np.zeros(sums.shape[1])
+
+    def append(self, row: StepRecord) -> None:
+        (self.last,) = as_sums([row], before=self.last)
+        files.append(self.path, self.last.astype(NUMBER).tobytes())
+
+
+def _numbers(experts: int, mechanisms: int) -> int:
+    return len(FIXED) + 2 * experts * mechanisms

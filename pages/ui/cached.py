@@ -1,0 +1,201 @@
+"""Every cache of what the pages compute, and what each is keyed by.
+
+Caches serve the whole server for as long as it runs. So whatever a result depends on is found out before the cache is asked,
+and is part of its key. Pictures of experts depend on a snapshot and on digits: `SnapshotKey`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from icm.config import RunConfig
+from icm.images.digits import Digits, Source, data_root, load_digits, resolve_source, source_at_hand
+from icm.images.mechanisms import parse
+from icm.images.unseen import Look, Unseen, load_unseen
+from icm.measure.evaluation import Evaluation, Examples, examples, examples_of_one, networks
+from icm.measure.reader import Reader, load_reader
+from icm.measure.transfer import evaluate_sets
+from icm.method.networks import Discriminator, ExpertBank
+from icm.runs.run import Run
+from icm.show.experts import badge, colour
+from icm.show.mosaics import picture_table
+from pages.ui import html
+
+DETAIL_DIGITS = 8
+torch.set_num_threads(1)  # the other cores are the trainer's
+
+
+@dataclass(frozen=True)
+class SnapshotKey:
+    """A snapshot, and the digits that its experts are shown on: all that the pictures of a run depend on."""
+
+    folder: Path
+    step: int
+    digest: str  # of the snapshot: another run may take this one's name, and its folder
+    config: RunConfig
+    source: Source  # the run's own digits, or the built-in ones while MNIST is not here
+    root: Path
+
+    @property
+    def held_out(self) -> bool:
+        """Whether no expert learned from these digits: the built-in ones are some of MNIST's training digits."""
+        return self.source == self.config.source
+
+    def never_trained_on(self, name: str) -> bool:
+        """Whether no expert learned from these digits, nor from the set of that name."""
+        return self.held_out and not (self.config.source == "mnist" and name == "builtin")
+
+    @property
+    def kind_of_digit(self) -> str:
+        """What the digits in the pictures are, in words that claim no more than is so."""
+        if self.held_out:
+            return "held-out digit"
+        return "built-in digit (MNIST is not here, and the experts may have seen it)"
+
+
+# To tell keys apart, Streamlit walks through all that a key holds. It takes a tenth of that time to go by the key's repr.
+BY: dict[str | type[Any], Callable[[Any], Any]] = {SnapshotKey: repr}
+
+
+def snapshot_key(run: Run, step: int) -> SnapshotKey:
+    """The key of what a page shows of a run now.
+
+    It is found out anew at each look: MNIST may have arrived, and another run may have taken this one's name."""
+    config, root = run.config(), data_root()
+    source = source_at_hand(config.source, root)
+    return SnapshotKey(run.folder, step, run.snapshots.digest(step), config, source, root)
+
+
+# Images and networks
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def digits(source: Source, root: Path) -> Digits:
+    return load_digits(source, root)
+
+
+def any_digits() -> Digits:
+    """MNIST where it is here, else the built-in digits; for pictures that belong to no run."""
+    root = data_root()
+    return digits(resolve_source("auto", root), root)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
+    return load_unseen(name, root, look, count)
+
+
+@st.cache_resource(show_spinner=False)
+def reader() -> Reader:
+    return load_reader()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY)
+def networks_of(key: SnapshotKey) -> tuple[ExpertBank, Discriminator]:
+    return networks(key.config, Run(key.folder).snapshots.read(key.step))
+
+
+# What the experts make of digits
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY)
+def _examples(key: SnapshotKey) -> Examples:
+    """A digit for each mechanism, and what the experts make of it."""
+    held_out = digits(key.source, key.root).test
+    return examples(*networks_of(key), held_out, parse(key.config.mechanisms))
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
+def cards(key: SnapshotKey) -> str:
+    """HTML: for each mechanism a card with the changed digit, the winner's answer and the true original."""
+    found = _examples(key)
+    mechanisms = parse(key.config.mechanisms)
+    shown = zip(mechanisms, found.transformed, found.contest.restored, found.original, found.contest.winner)
+    return html.grid_of_cards(
+        [
+            html.card(
+                mechanism.kind.symbol,
+                mechanism.title,
+                [
+                    ("changed", changed[0].numpy()),
+                    ("restored", restored[0].numpy()),
+                    ("original", truth[0].numpy()),
+                ],
+                winner=int(winner),
+            )
+            for mechanism, changed, restored, truth, winner in shown
+        ]
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
+def answers(key: SnapshotKey) -> bytes:
+    """PNG: for each mechanism a row with the changed digit, every expert's answer and the original. The winner's is framed."""
+    found = _examples(key)
+    rows = [mechanism.title for mechanism in parse(key.config.mechanisms)]
+    winners = found.contest.winner.tolist()
+    return _answers_table(
+        found, rows, {(row, 1 + winner): colour(winner) for row, winner in enumerate(winners)}
+    )
+
+
+def scores(key: SnapshotKey) -> np.ndarray:
+    """The discriminator's scores of those answers: a row for each mechanism, a column for each expert."""
+    return _examples(key).contest.logits.T.numpy()
+
+
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY)
+def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
+    """PNG: for each of some digits a column with the digit changed by the mechanism, the expert's answer and the original.
+
+    Each column is named by the answer's score and by who won."""
+    found = examples_of_one(
+        *networks_of(key),
+        digits(key.source, key.root).test,
+        parse(key.config.mechanisms)[mechanism],
+        DETAIL_DIGITS,
+    )
+    rows = torch.stack([found.transformed, found.contest.answers[expert], found.original])
+    winners = found.contest.winner.tolist()
+    scores = found.contest.logits[expert].tolist()
+    columns = [
+        f"{score:+.1f}\n" + ("won" if winner == expert else f"{badge(winner)} won")
+        for score, winner in zip(scores, winners)
+    ]
+    frames = {(1, column): colour(expert) for column, winner in enumerate(winners) if winner == expert}
+    table = picture_table(rows[:, :, 0].numpy(), ["input", badge(expert), "original"], columns, frames)
+    return html.png(table)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
+def measured(key: SnapshotKey, name: str, look: Look, count: int) -> tuple[Evaluation, Evaluation]:
+    """The evaluations of a snapshot on its digits and on the named set, `count` images of each for every mechanism."""
+    sets = [unseen(each, key.root, look, count) for each in (key.source, name)]
+    on_digits, elsewhere = evaluate_sets(*networks_of(key), parse(key.config.mechanisms), sets)
+    return on_digits, elsewhere
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
+def everyone_on(
+    key: SnapshotKey, name: str, look: Look, mechanism: int, owner: int | None, count: int
+) -> bytes:
+    """PNG: for each image of the set a row with the image changed by the mechanism, every expert's answer and the original.
+
+    The column of the owner is framed."""
+    images = unseen(name, key.root, look, count).pixels
+    found = examples_of_one(*networks_of(key), images, parse(key.config.mechanisms)[mechanism], count)
+    rows = [f"{badge(winner)} won" for winner in found.contest.winner.tolist()]
+    frames = {} if owner is None else {(row, 1 + owner): colour(owner) for row in range(count)}
+    return _answers_table(found, rows, frames)
+
+
+def _answers_table(found: Examples, rows: list[str], frames: dict[tuple[int, int], str]) -> bytes:
+    """PNG: for each image a row with the changed image, every expert's answer and the original."""
+    experts = [badge(expert) for expert in range(len(found.contest.answers))]
+    columns = torch.cat([found.transformed[None], found.contest.answers, found.original[None]])
+    images = columns[:, :, 0].transpose(0, 1).numpy()
+    return html.png(picture_table(images, rows, ["input", *experts, "original"], frames))

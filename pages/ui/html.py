@@ -1,0 +1,141 @@
+"""Text and pictures as a page can show them, escaped. Pure: no Streamlit.
+
+Streamlit takes nearly every text for markdown: a label could show a picture from anywhere, or be a link. `plain` is for such
+texts. In HTML that we write ourselves, the functions here escape their text; only `below` of `figure` is HTML already."""
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from jaxtyping import Float
+from PIL import Image
+
+from icm.show.experts import badge, colour
+
+Picture = Float[np.ndarray, "height width"]  # in [0, 1]
+
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+
+# Streamlit finds these even in escaped text: addresses and mail addresses become links, `:name:` a symbol, `:red[…]` a colour,
+# `->` an arrow. The word joiner, an invisible sign, is put between their signs so that they are not found.
+JOINED = re.compile(
+    r"(?<=:)(?=[\w+/-])|(?<=www)(?=\.)|(?<=@)|(?<=[-<])(?=[-=>])|(?<=[>~])(?==)", re.IGNORECASE
+)
+WORD_JOINER = "\u2060"
+
+
+def plain(text: object) -> str:
+    """Markdown that shows the text as it is, in one line, whatever is in it."""
+    signs = "".join(sign if sign.isprintable() else " " for sign in str(text))
+    return PUNCTUATION.sub(r"\\\1", JOINED.sub(WORD_JOINER, " ".join(signs.split())))
+
+
+# Pictures. All are inlined. A picture with an address of its own may be gone when a busy browser asks for it after the next look.
+# Inlined pictures cost little: Streamlit sends what has not changed once, however often the page looks.
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """The pixels, from 0 to 255, as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def inlined(file: bytes) -> str:
+    """An address that holds the PNG itself."""
+    return "data:image/png;base64," + base64.b64encode(file).decode()
+
+
+def picture(image: Picture, words: str, style: str = "") -> str:
+    """An <img> of the image; `words` are its alt text and its tooltip, `style` is CSS."""
+    source = inlined(png((image.clip(0, 1) * 255).round().astype(np.uint8)))
+    words = escape(words)
+    styled = f" style='{style}'" if style else ""
+    return f"<img src='{source}' alt='{words}' title='{words}'{styled}>"
+
+
+def figure(title: str, image: Picture, below: str, frame: str | None = None) -> str:
+    """A <figure>: the title, the image in a frame of that colour, and words below. The title is text, `below` is HTML already."""
+    style = f"outline:4px solid {frame};outline-offset:1px" if frame else ""
+    return (
+        f"<figure><figcaption>{escape(title)}</figcaption>{picture(image, title, style)}"
+        f"<small>{below}</small></figure>"
+    )
+
+
+def row_of_figures(figures: Sequence[str]) -> str:
+    """Figures with an arrow from each to the next."""
+    return f"<style>{FIGURES_STYLE}</style><div class='icm-path'>{'<b>→</b>'.join(figures)}</div>"
+
+
+def grid_of_figures(figures: Sequence[str]) -> str:
+    """Figures in rows of five."""
+    return f"<style>{FIGURES_STYLE}</style><div class='icm-everyone'>{''.join(figures)}</div>"
+
+
+def card(symbol: str, title: str, images: Sequence[tuple[str, Picture]], winner: int | None = None) -> str:
+    """A mechanism by symbol and title, its images side by side with a word under each, and a winner's badge."""
+    chip = (
+        ""
+        if winner is None
+        else f"<span class='icm-chip' style='border-color:{colour(winner)}'>{badge(winner)}</span>"
+    )
+    shown = "".join(
+        f"<figure>{picture(image, word)}<figcaption>{escape(word)}</figcaption></figure>"
+        for word, image in images
+    )
+    name = f"<span>{escape(symbol)} {escape(title)}</span>"
+    return f"<div class='icm-card'><div class='icm-name'>{name}{chip}</div><div class='icm-row'>{shown}</div></div>"
+
+
+def grid_of_cards(cards: Sequence[str]) -> str:
+    return f"<style>{CARDS_STYLE}</style><div class='icm-grid'>{''.join(cards)}</div>"
+
+
+def pair(before: Picture, after: Picture, words: tuple[str, str]) -> str:
+    """Two small pictures side by side."""
+    shown = picture(before, words[0]) + picture(after, words[1])
+    return f"<style>{CARDS_STYLE}</style><div class='icm-pair'>{shown}</div>"
+
+
+def chips(by_expert: Sequence[str], unowned: Sequence[str]) -> str:
+    """For each expert a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
+    found = [
+        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {escape(words)}</span>"
+        for expert, words in enumerate(by_expert)
+    ]
+    if unowned:
+        found.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")
+    return f"<style>{CHIPS_STYLE}</style><div class='icm-chips'>{''.join(found)}</div>"
+
+
+CARDS_STYLE = """
+.icm-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(180px,1fr));gap:12px}
+.icm-card{border:1px solid rgba(128,128,128,.3);border-radius:10px;padding:10px 12px}
+.icm-name{display:flex;justify-content:space-between;align-items:center;font-weight:600;margin-bottom:8px;font-size:.95rem}
+.icm-chip{border:2px solid;border-radius:999px;padding:0 8px;font-size:.8rem;line-height:1.4}
+.icm-row{display:flex;gap:8px}
+.icm-row figure{margin:0;flex:1;min-width:0;max-width:96px}
+.icm-row img{width:100%;image-rendering:pixelated;border-radius:4px;display:block}
+.icm-row figcaption{font-size:.75rem;opacity:.7;margin-top:3px;text-align:center}
+.icm-pair{display:flex;gap:6px}
+.icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
+"""
+CHIPS_STYLE = """
+.icm-chips{display:flex;flex-wrap:wrap;gap:8px;align-items:center;font-size:.875rem}
+.icm-chips span{border:2px solid;border-radius:999px;padding:1px 10px;white-space:nowrap}
+.icm-chips i{opacity:.7}
+"""
+FIGURES_STYLE = """
+.icm-path{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}
+.icm-path>b{align-self:center;opacity:.5;font-size:1.2rem}
+.icm-path figure{margin:0;width:132px}
+.icm-everyone{display:grid;grid-template-columns:repeat(5,minmax(0,132px));gap:16px}
+.icm-everyone figure{margin:0}
+.icm-path img,.icm-everyone img{width:100%;image-rendering:pixelated;border-radius:4px;display:block;box-shadow:0 0 0 1px rgba(128,128,128,.4)}
+.icm-path figcaption,.icm-everyone figcaption{font-size:.8rem;font-weight:600;margin-bottom:6px}
+.icm-path small,.icm-everyone small{display:block;margin-top:6px;opacity:.75;font-size:.75rem;line-height:1.35}
+"""

@@ -1,0 +1,97 @@
+"""What several pages show of a run: its state, its progress, its numbers, who owns what, the three charts that tell most."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Int
+
+from icm.runs.history import History
+from icm.runs.status import RunState
+from icm.show import charts
+from icm.show.charts import Option
+from pages.ui import clock, html, run_view
+from pages.ui.html import plain
+from pages.ui.run_view import METRIC_HELP, STATE_HELP, STATES, RunView
+
+LOG_LINES = 12  # of a crashed trainer's log: they hold the end of a traceback
+
+# When a script has run for half a second, Streamlit fades what it has not yet drawn anew. A page that looks again and again
+# would flicker whenever the machine is busy, and the trainer keeps it busy.
+STEADY = (
+    '<style>.stElementContainer[data-stale="true"],.stExpander details,.stExpander summary'
+    "{opacity:1!important;transition:none!important}</style>"
+)
+
+
+def steady() -> None:
+    """Keeps the page from fading while it looks at a run again, and its clocks from taking up room."""
+    st.html(STEADY + clock.STYLE)
+
+
+def heading(seen: RunView) -> None:
+    """Which run it is, and its state; to be called inside a horizontal container."""
+    st.subheader(run_view.title(seen), anchor=False, width="content")
+    state_badge(seen.state)
+
+
+def state_badge(state: RunState) -> None:
+    colour, icon = STATES[state]
+    st.badge(state, icon=icon, color=colour, help=STATE_HELP.get(state))  # pyright: ignore[reportArgumentType]
+
+
+def progress(seen: RunView) -> None:
+    """The bar of the present phase."""
+    done, words = run_view.progress(seen)
+    st.progress(done, text=words)
+
+
+def last_words(seen: RunView) -> None:
+    """What the trainer of a run that has ended said last, and what to do."""
+    said = seen.status.message
+    if seen.state == "stopped" and said:
+        st.caption(f":material/info: {plain(said[0].upper() + said[1:])}.")
+    if seen.state != "crashed":
+        return
+    going_on = " Resume goes on from the last saved state." if seen.run.states.steps() else ""
+    st.error(
+        f"{plain(said or 'The trainer ended without a word.')}{going_on}",
+        icon=":material/error:",
+    )
+    st.code(seen.run.log_tail(LOG_LINES) or "The log is empty.", language=None, wrap_lines=True)
+
+
+def numbers(values: dict[str, str]) -> None:
+    """A box for each of `run_view.metrics`."""
+    with st.container(horizontal=True):
+        for name, value in values.items():
+            st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
+
+
+def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
+    """Who owns what: for each expert a chip in its colour, in words."""
+    st.html(html.chips(run_view.role_words(wins, specs), run_view.unowned_words(wins, specs)))
+
+
+def chart(
+    heading: str,
+    option: Option,
+    height: int,
+    key: str,
+    alt: str,
+    on_select: Callable[[], None] | Literal["ignore"] = "ignore",
+) -> None:
+    """A chart in a box under its heading."""
+    with st.container(border=True):
+        st.markdown(heading)
+        st.echarts_chart(option, height=height, key=key, alt=alt, on_select=on_select)
+
+
+RACE = "**The race** · share of the images that each expert wins"
+RESTORED = "**Restored** · PSNR to the true originals, while learning"
+
+
+def wins_chart(history: History, mechanisms: Sequence[str]) -> Option:
+    """Who wins what, over the newest images."""
+    return charts.wins_table(history.recent().wins[0], mechanisms)

@@ -1,0 +1,77 @@
+"""The runs that pages offer, and the one that a page is about: chosen in a box, kept in the link."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from icm.files import PROJECT
+from icm.runs.index import IndexedRun, RunIndex
+from icm.runs.run import SHIPPED, Run
+from icm.runs.store import RunStore, store_root
+from pages.ui.html import plain
+from pages.ui.run_view import apart, when
+
+
+def store() -> RunStore:
+    """The store that the pages show."""
+    return RunStore(store_root())
+
+
+def runs() -> list[IndexedRun]:
+    """Every run of the store as it is now, newest first."""
+    return _index(store().root).look()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _index(root: Path) -> RunIndex:
+    """The index of the store, one for the whole server."""
+    return RunIndex(RunStore(root))
+
+
+def shipped() -> Run | None:
+    """The trained run that comes with the project, wherever the store is."""
+    run = Run(PROJECT / "checkpoints" / SHIPPED)
+    return run if (run.folder / "config.json").is_file() else None
+
+
+def pick(found: Sequence[IndexedRun], name: str = "run", default: int = 0) -> Run | None:
+    """One of the runs, kept in the link under `name`; None when there is none.
+
+    Without a link it is the newest run, or with `default` 1 the second newest, and so on."""
+    start = found[min(default, len(found) - 1)].run if found else None
+    said = {each.run.id: f"{each.label}   ({when(each.created)})" for each in found}
+    return _pick(name, [each.run for each in found], start, said.__getitem__)
+
+
+def pick_trained(name: str = "run") -> Run | None:
+    """Any run with a snapshot, for pages that ask its experts. Without a link it is the run that ships with the project."""
+    trained = [each.run for each in runs() if each.trained]
+    box = shipped()
+    if box is not None and box.snapshots.steps() and all(run.folder != box.folder for run in trained):
+        trained.append(box)
+    start = next((run for run in trained if run.id == SHIPPED), trained[0] if trained else None)
+    return _pick(name, trained, start, lambda run_id: next(run.label for run in trained if run.id == run_id))
+
+
+def _pick(name: str, choice: Sequence[Run], start: Run | None, words: Callable[[str], str]) -> Run | None:
+    """One of the runs, `start` when the link names none of them; None when there is none. `words` says what to call a run id."""
+    if start is None:
+        return None
+    runs = {run.id: run for run in choice}
+    wanted = st.query_params.get(name)
+    if wanted is not None and wanted not in runs:
+        st.warning(
+            plain(f"There is no run {wanted!r} to show here; {start.label} is shown."),
+            icon=":material/link_off:",
+        )
+    said = apart({run_id: words(run_id) for run_id in runs})
+    names = list(runs)
+    chosen = st.selectbox(
+        name.capitalize(),
+        names,
+        index=names.index(wanted if wanted in runs else start.id),
+        format_func=said.__getitem__,
+    )
+    st.query_params[name] = chosen
+    return runs[chosen]

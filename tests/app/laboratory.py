@@ -1,0 +1,77 @@
+"""The app as a visitor meets it: a real server with a store of its own, and a tab in a real browser."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect
+
+PROJECT = Path(__file__).parents[2]
+SECONDS = 1000  # of a browser's time-out, in milliseconds
+
+
+@dataclass(frozen=True)
+class Laboratory:
+    """A server with a store of its own."""
+
+    address: str  # of its Home page
+    store: Path
+    log: Path
+
+    def complaints(self, begun: int) -> str:
+        """What it has logged from that byte on, if there is an exception in it."""
+        said = self.log.read_bytes()[begun:].decode(errors="replace")
+        return said if "Traceback" in said else ""
+
+
+@contextmanager
+def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Laboratory]:
+    """A server that was just started, with an empty folder for its store and its log."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    found = Laboratory(f"http://localhost:{port}", folder / "runs", folder / "server.txt")
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    command += ["--", *words] if words else []
+    environment = {**os.environ, "ICM_STORE": str(found.store)}
+    with found.log.open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
+        )
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{found.address}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield found
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@contextmanager
+def tab(chromium: Browser) -> Iterator[Page]:
+    """A tab in a browser session of its own; no error in it, no request elsewhere. It is closed before the test's store goes:
+    a page that looks again and again would log that."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(40 * SECONDS)
+    expect.set_options(timeout=40 * SECONDS)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: errors.append(request.url) if "localhost" not in request.url else None)
+    try:
+        yield page
+    finally:
+        context.close()
+    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]

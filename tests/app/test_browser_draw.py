@@ -1,0 +1,203 @@
+"""Draw and Compare in a real browser: mouse, touch, keys, upload, camera, the chain, and who claims what.
+
+The browser and its server are in conftest.py; the networks are those that ship with the project."""
+
+import base64
+import io
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.app.laboratory import SECONDS
+
+SEVEN = ((0.3, 0.28), (0.5, 0.25), (0.66, 0.28), (0.62, 0.42), (0.53, 0.6), (0.44, 0.78))  # shares of the pad
+# How far the page and everything on it is scrolled, added up.
+SCROLLED = "[...document.querySelectorAll('*')].map(e => e.scrollTop).reduce((a, b) => a + b) + scrollY"
+
+
+def pad_of(page: Page) -> Locator:
+    pad = page.get_by_role("application", name=re.compile("Drawing pad"))
+    expect(pad).to_be_visible()
+    pad.scroll_into_view_if_needed()
+    return pad
+
+
+def places(pad: Locator, points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    box = pad.bounding_box()
+    assert box is not None
+    return [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in points]
+
+
+def draw(page: Page, points: tuple[tuple[float, float], ...]) -> None:
+    first, *others = places(pad_of(page), points)
+    page.mouse.move(*first)
+    page.mouse.down()
+    for each in others:
+        page.mouse.move(*each, steps=6)
+    page.mouse.up()
+
+
+def touch(page: Page, points: tuple[tuple[float, float], ...]) -> None:
+    where = places(pad_of(page), points)
+    devtools = page.context.new_cdp_session(page)
+
+    def tell(kind: str, *at: tuple[float, float]) -> None:
+        told = {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in at]}
+        devtools.send("Input.dispatchTouchEvent", told)
+
+    tell("touchStart", where[0])
+    for begin, end in pairwise(where):
+        for part in np.linspace(0.2, 1, 5):
+            tell("touchMove", tuple(np.array(begin) + part * (np.array(end) - np.array(begin))))
+    tell("touchEnd")
+
+
+def expect_claim(page: Page, words: str = "undoes") -> None:
+    """Waits for these words over the restored image, which say who claims the drawing; the first may be about half a stroke."""
+    stop = page.locator(".icm-path").first.locator("figcaption", has_text="undoes")
+    expect(stop).to_have_text(re.compile(words))
+
+
+def shown(page: Page, words: str) -> np.ndarray:
+    """The picture of the path under these words, in [0, 1]."""
+    picture = page.locator(".icm-path").first.get_by_alt_text(words)
+    address = picture.get_attribute("src")
+    assert address is not None
+
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))) / 255
+
+
+def test_a_digit_drawn_with_the_mouse_is_changed_claimed_and_restored(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw")
+    expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
+    draw(page, SEVEN)
+    expect_claim(page, r"^E\d, undoes right$")
+    expect(page.locator(".icm-everyone img")).to_have_count(10)
+    expect(page.get_by_text("The canonical stage ran")).to_be_visible()
+    assert shown(page, "The networks see").shape == (32, 32)
+
+    # Undo empties the pad: nothing is claimed any more.
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
+
+
+def test_a_shift_that_was_drawn_is_claimed_only_if_the_canonical_stage_is_off(
+    page: Page, server: str
+) -> None:
+    page.goto(f"{server}/draw?stage=Exactly+as+drawn&mechanisms=")
+    # A nought as large as MNIST's, in the middle but four of the networks' pixels too low.
+    angles = np.linspace(0, 2 * np.pi, 25)
+    draw(page, tuple((0.5 + 0.18 * np.sin(each), 0.5 + 4 / 32 - 0.27 * np.cos(each)) for each in angles))
+    expect_claim(page, r"^E\d, undoes down$")
+    expect(page.get_by_text("The canonical stage did not run")).to_be_visible()
+    expect(page.get_by_text("original unknown")).to_be_visible()
+
+
+def test_keys_alone_draw(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw")
+    pad_of(page).focus()
+    keys = ["Shift+ArrowUp"] * 2 + ["Space"] + ["Shift+ArrowDown"] * 4 + ["Space"]
+    for key in keys:
+        page.keyboard.press(key)
+    expect_claim(page)
+    seen = shown(page, "The networks see")
+    assert seen[:, 14:18].sum() > 0.9 * seen.sum()  # a line from top to bottom
+
+
+def test_a_stroke_with_a_finger_draws_and_does_not_scroll_the_page(chromium: Browser, server: str) -> None:
+    context = chromium.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=3
+    )
+    page = context.new_page()
+    page.goto(f"{server}/draw")
+    pad_of(page)
+    before = page.evaluate(SCROLLED)
+    touch(page, SEVEN)
+    expect_claim(page)
+    assert page.evaluate(SCROLLED) == before
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+
+
+def photo(kind: str) -> bytes:
+    """A dark 7 on light paper, off the centre."""
+    sheet = Image.new("L", (300, 240), 235)
+    pixels = np.asarray(sheet).copy()
+    pixels[60:75, 60:140] = 30
+    for row in range(75, 190):
+        middle = 130 - (row - 75) // 2
+        pixels[row, middle - 8 : middle + 8] = 30
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def test_an_uploaded_photo_is_claimed_and_what_is_no_picture_gets_one_sentence(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    page.goto(f"{server}/draw?input=Upload")
+    chooser = page.locator("input[type=file]")
+    (tmp_path / "seven.jpg").write_bytes(photo("JPEG"))
+    chooser.set_input_files(tmp_path / "seven.jpg")
+    expect_claim(page)
+    seen = shown(page, "The networks see")
+    assert seen[0].max() < 0.1  # the corner is dark: ink is bright and the paper was inverted
+
+    (tmp_path / "none.png").write_text("no picture at all")
+    chooser.set_input_files(tmp_path / "none.png")
+    expect(page.get_by_text(re.compile("PNG, JPEG or WEBP")).last).to_be_visible()
+    expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
+
+
+def test_a_camera_picture_is_taken(chromium: Browser, server: str) -> None:
+    """The browser's fake camera shows a test pattern: it is given to the experts, whatever they make of it."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{server}/draw?input=Camera")
+    page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0")  # the camera runs
+    page.get_by_role("button", name="Take Photo").click()
+    answer = page.get_by_text(re.compile(r"E\d, undoes|There is no ink in this picture"))
+    expect(answer.first).to_be_visible()
+    context.close()
+    assert not errors
+
+
+def test_again_undoes_a_second_mechanism_and_the_chain_ends(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw")
+    draw(page, SEVEN)
+    expect_claim(page)
+    combo = page.get_by_role("combobox", name=re.compile("Then change it by"))
+    combo.click()
+    page.get_by_role("option", name="contrast").click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".icm-path").first.get_by_text("right, contrast")).to_be_visible()
+    rounds = page.locator(".icm-path").nth(1).locator("figure")
+    again = page.get_by_role("button", name="Again")
+    for _ in range(4):
+        expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+        if again.is_disabled():
+            break
+        before = rounds.count()
+        again.click()
+        expect(rounds).not_to_have_count(before)
+    chain = page.locator(".icm-path").nth(1)
+    expect(chain).to_be_visible()
+    expect(page.get_by_text("The chain ends here")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_compare_puts_digits_and_unseen_letters_side_by_side(page: Page, server: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{server}/compare")
+    expect(page.locator(".st-key-answers-left img")).to_be_visible(timeout=120 * SECONDS)
+    expect(page.locator(".st-key-answers-right img")).to_be_visible(timeout=120 * SECONDS)
+    for words in ("The experts", "The referee", "Unseen alphabets, drawn with fonts"):
+        expect(page.get_by_text(words).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,266 @@
+"""The command line as a person uses it: real processes, exit codes, one line for a mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from icm.cli.main import main
+from icm.config import RunConfig
+from icm.jobs import launch, process
+from icm.runs.errors import RunBusy
+from icm.runs.run import Run
+from icm.runs.store import RunStore
+
+PROJECT = Path(__file__).parents[2]
+
+
+def icm(*words: str, root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "icm", *words]
+    environment = {**os.environ, "ICM_DATA_ROOT": str(root), **variables}
+    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=120, env=environment)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def long_run(store: RunStore, root: Path, tiny: RunConfig):
+    """A run of more steps than anyone waits for, being trained by a process of its own."""
+    config = replace(tiny, training=replace(tiny.training, steps=100_000))
+    run = launch.create(store, "long", config, root, command="a test")
+    launch.start(run, root)
+    wait_until(lambda: len(run.rows.read()) > 0)
+    yield run
+    if run.trainer.is_alive():
+        launch.stop(run, timeout=30.0)
+
+
+def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> None:
+    trained = icm("train", "--preset", "tiny", "--run-id", "first", "--training.steps", "12", root=root)
+    assert trained.returncode == 0, trained.stderr
+    assert "run first: finished at step 12 of 12" in trained.stdout
+    assert len(store.open("first").rows.read()) == 12
+    assert store.open("first").config().source == "builtin"  # no MNIST under this root
+
+    listed = json.loads(icm("runs", "--json", root=root).stdout)
+    assert [(row["run"], row["state"], row["step"]) for row in listed] == [("first", "finished", 12)]
+
+    measured = icm("evaluate", "first", "--images", "20", "--json", root=root)
+    figures = json.loads(measured.stdout)
+    assert (figures["run"], figures["step"], figures["source"]) == ("first", 12, "builtin")
+    assert figures["mechanisms"] == ["right", "left", "contrast"]
+    assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
+
+
+def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
+    trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", trained.id, "--on", "alphabets", "--images", "6", "--json"]) == 0
+    there = json.loads(capsys.readouterr().out)
+    assert there["source"] == "alphabets"
+    assert there["owner"] == there["digits"]["owner"]  # who owns what is found on the digits
+    assert set(there["digits"]["accuracy"]) == {"original", "transformed", "restored"}
+    assert "accuracy" not in there  # letters are no digits
+    assert main(["evaluate", trained.id, "--on", "omniglot"]) == 1
+    assert "python -m icm data omniglot" in capsys.readouterr().err
+    assert main(["evaluate", trained.id, "--step", "0", "--images", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["fly"], 2, "unknown command 'fly'; known: train, resume"),
+        (["train", "--preset", "fast"], 2, "unknown preset 'fast'; known: tiny, quick, paper"),
+        (
+            ["train", "--preset", "tiny", "--model.norm", "layer"],
+            2,
+            "invalid choice 'layer' for argument '--model.norm'",
+        ),
+        (["train", "--preset", "tiny", "--sed", "1"], 2, "--sed"),
+        (["train", "--preset", "tiny", "--model.experts", "0"], 2, "model.experts is 0; use 1 to 100"),
+        (
+            ["train", "--preset", "tiny", "--mechanisms", "rot45"],
+            2,
+            "unknown mechanism 'rot45'; known: right, left",
+        ),
+        (
+            ["train", "--preset", "tiny", "--mechanisms", "noise=7"],
+            2,
+            "strength of 'noise' is 7; use 0.01 to 1",
+        ),
+        (["train", "--preset", "tiny", "--run-id", "../x"], 2, "'../x' is no run id"),
+        (["train", "--preset", "tiny", "--source", "mnist"], 1, "run `python -m icm data mnist`"),
+        (["train", "--preset", "tiny", "--device", "cuda"], 1, "device 'cuda' is not available here"),
+        (["resume", "nobody"], 1, "no run 'nobody' under"),
+        (["evaluate", "nobody"], 1, "no run 'nobody' under"),
+        (["stop"], 2, "required"),
+        (["data", "imagenet"], 1, "unknown set 'imagenet'; known: mnist"),
+    ],
+)
+def test_a_mistake_is_answered_by_one_line_and_its_code(
+    store: RunStore,
+    root: Path,
+    words: list[str],
+    code: int,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "cuda" in words and torch.cuda.is_available():
+        words, sentence = [*words[:-1], "mps"], "device 'mps' is not available here"
+    monkeypatch.setattr(
+        "icm.cli.training.catch_signals", list
+    )  # they would be caught in the tests' own process
+    assert main(words) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not store.runs()
+
+
+def test_a_mistake_ends_the_process_with_that_line_and_code(store: RunStore, root: Path) -> None:
+    done = icm("train", "--preset", "tiny", "--mechanisms", "rot45", root=root)
+    assert done.returncode == 2
+    assert done.stderr.startswith("icm: unknown mechanism 'rot45'; known: right, left")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_utf8_is_told_the_mistake_too(root: Path) -> None:
+    done = icm("train", "--preset", "tiny", "--sed", "1", root=root, PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "--sed" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_run_is_trained_once_at_a_time(long_run: Run, root: Path) -> None:
+    again = icm("resume", "long", root=root)
+    assert again.returncode == 3
+    assert again.stderr == "icm: run long is already being trained\n"
+    with pytest.raises(RunBusy):
+        launch.start(long_run, root)
+
+
+def test_stop_saves_and_resume_goes_on_from_there(long_run: Run, root: Path) -> None:
+    stopped = icm("stop", "long", root=root)
+    assert stopped.returncode == 0, stopped.stderr
+    assert long_run.state() == "stopped"
+    step = long_run.status().step
+    assert len(long_run.rows.read()) == step
+
+    launch.start(long_run, root)
+    wait_until(lambda: len(long_run.rows.read()) > step)
+    assert [row["step"] for row in long_run.rows.read()[: step + 1]] == list(range(1, step + 2))
+
+    assert icm("stop", "long", root=root).returncode == 0
+    nothing = icm("stop", "long", root=root)
+    assert (nothing.returncode, nothing.stderr) == (1, "icm: run long is not being trained\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_stops(store: RunStore, root: Path, number: signal.Signals) -> None:
+    words = ["train", "--preset", "tiny", "--run-id", "mine", "--training.steps", "100000"]
+    environment = {**os.environ, "ICM_DATA_ROOT": str(root)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "icm", *words], cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    folder = store.root / "mine"
+    wait_until(lambda: (folder / "metrics.jsonl").is_file())
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (0, "")
+    run = store.open("mine")
+    assert run.state() == "stopped"
+    assert run.states.steps()
+
+
+def test_a_killed_trainer_is_seen_to_have_crashed(long_run: Run, root: Path) -> None:
+    trainer = process.children[-1]
+    trainer.kill()
+    trainer.wait()
+    assert long_run.state() == "crashed"
+    launch.start(long_run, root)
+    assert long_run.trainer.is_alive()
+
+
+def test_a_trainer_that_dies_leaves_its_reason_in_the_log(
+    store: RunStore, tiny: RunConfig, root: Path
+) -> None:
+    run = launch.create(store, "broken", tiny, root, command="a test")
+    (run.folder / "state" / "step_000001.safetensors").write_bytes(b"torn")
+    launch.start(run, root)
+    wait_until(lambda: not run.trainer.is_alive())
+    assert run.state() == "crashed"
+    assert "step_000001.safetensors cannot be read" in run.log_tail(1)
+    assert "step_000001.safetensors cannot be read" in run.status().message
+
+
+def test_twenty_starts_at_once_give_one_trainer(store: RunStore, root: Path, tiny: RunConfig) -> None:
+    config = replace(tiny, training=replace(tiny.training, steps=100_000))
+    run = launch.create(store, "crowd", config, root, command="a test")
+
+    def attempt(_: int) -> bool:
+        try:
+            launch.start(run, root)
+        except RunBusy:
+            return False
+        return True
+
+    with ThreadPoolExecutor(20) as crowd:
+        assert sum(crowd.map(attempt, range(20))) == 1
+    launch.stop(run, timeout=60.0)
+
+
+def test_a_run_that_says_rich_markup_of_itself_breaks_no_list(
+    store: RunStore, tiny: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = store.create("odd", tiny, {})
+    config = run.folder / "config.json"
+    config.write_text(config.read_text().replace('"tiny"', '"[/x]"'))
+    store.create("sound", tiny, {})
+    assert main(["runs", "--store", str(store.root)]) == 0
+    out = capsys.readouterr().out
+    assert "[/x]" in out
+    assert "sound" in out
+
+
+@pytest.mark.parametrize("words", [["--steps"], ["--images", "0"]])
+def test_an_export_of_nothing_is_refused(
+    store: RunStore, tiny: RunConfig, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.create("one", tiny, {})
+    out = ["--out", str(tmp_path / "out"), "--store", str(store.root)]
+    assert main(["export", "one", *out, *words]) == 2
+    assert capsys.readouterr().err.startswith(f"icm: {words[0]} ")
+
+
+def test_speed_times_every_preset_and_keeps_it_for_the_page(store: RunStore, root: Path) -> None:
+    store.write_durations({})
+    timed = icm("speed", "--json", root=root)
+    assert timed.returncode == 0, timed.stderr
+    durations = json.loads(timed.stdout)
+    assert 0 < durations["tiny"] < durations["quick"] < durations["paper"]
+    assert store.durations() == durations
+
+
+def test_the_command_lists_a_set_of_which_only_a_part_is_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "USPS").mkdir()
+    (tmp_path / "USPS" / "usps.t.bz2").write_bytes(b"half")
+    assert main(["data", "--data-root", str(tmp_path)]) == 0
+    assert "incomplete, to be fetched again: python -m icm data usps" in capsys.readouterr().out

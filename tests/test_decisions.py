@@ -1,0 +1,151 @@
+"""What pages decide, without a page: the pace, the next frame, the words and verdicts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from icm.config import RunConfig
+from icm.measure.evaluation import Evaluation
+from icm.runs.run import Run
+from icm.runs.status import Phase, RunState, Status
+from icm.runs.store import RunStore
+from pages.ui.decisions import (
+    LOOK,
+    NEWEST,
+    PLAY,
+    REST,
+    SLOWEST_LOOK,
+    carried_over,
+    differences,
+    lines_of_card,
+    next_frame,
+    pace,
+    seconds_for_a_row,
+    timed_in_words,
+)
+from pages.ui.run_view import RunView, apart, progress, time_left
+
+
+def seen(
+    run: Run, state: RunState, phase: Phase = "competing", speed: float = 2.0, step: int = 30, of: int = 60
+) -> RunView:
+    return RunView(run, run.config(), Status(phase, step, of, "", 0.0, speed), state)
+
+
+@pytest.mark.parametrize(
+    ("state", "playing", "live", "seconds"),
+    [
+        ("running", False, True, LOOK),
+        ("running", False, False, None),  # the switch is off: the page stands still
+        ("running", True, False, PLAY),
+        ("stopped", False, True, REST),  # somebody may resume it elsewhere
+        ("crashed", False, True, REST),
+        ("finished", False, True, None),
+        ("finished", True, True, PLAY),
+    ],
+)
+def test_monitor_looks_again_while_there_may_be_something_new(
+    run: Run, state: RunState, playing: bool, live: bool, seconds: float | None
+) -> None:
+    assert pace(seen(run, state), playing, live) == seconds
+
+
+@pytest.mark.parametrize(
+    ("speed", "phase", "seconds"),
+    [
+        (100.0, "competing", LOOK),
+        (2.5, "competing", 2.0),  # five steps a row at 2.5 steps a second
+        (0.1, "competing", SLOWEST_LOOK),
+        (0.0, "competing", LOOK),  # no speed is known yet
+        (0.1, "identity", LOOK),
+    ],
+)
+def test_a_page_looks_as_often_as_rows_come_within_bounds(
+    run: Run, speed: float, phase: Phase, seconds: float
+) -> None:
+    each = seen(run, "running", phase, speed)
+    rows_of_five = replace(each.config, recording=replace(each.config.recording, every=5))
+    assert seconds_for_a_row(replace(each, config=rows_of_five)) == seconds
+
+
+def test_play_goes_from_the_first_frame_to_the_newest_and_begins_anew() -> None:
+    options = ["0", "25", "50", NEWEST]
+    played = [NEWEST]
+    for _ in range(5):
+        played.append(next_frame(played[-1], options))
+    assert played == [NEWEST, "0", "25", "50", NEWEST, "0"]
+    assert next_frame("30", options) == "0"  # of the run before this one
+
+
+def test_why_a_preset_has_no_time_is_said() -> None:
+    assert "at most 66 s" in timed_in_words(66.0, training=True, timing=True)
+    assert "could not be timed" in timed_in_words(None, training=True, timing=False)
+    assert "not timed while" in timed_in_words(None, training=True, timing=True)
+    assert "being timed" in timed_in_words(None, training=False, timing=True)
+
+
+def test_what_differs_is_listed_with_both_values(store: RunStore, short: RunConfig) -> None:
+    other = replace(short, seed=5, mechanisms=("right", "noise"))
+    left = seen(store.create("left", short, {}), "stopped")
+    right = seen(store.create("right", other, {}), "stopped")
+    assert differences(left, right) == {
+        "setting": ["seed", "mechanisms"],
+        "left": ["0", "right=6, left=6, contrast"],
+        "right": ["5", "right, noise"],
+    }
+    assert differences(left, left) is None
+
+
+def test_runs_of_one_name_are_told_apart_by_their_ids() -> None:
+    assert apart({"a": "mine", "b": "mine", "c": "other"}) == {"a": "mine · a", "b": "mine · b", "c": "other"}
+
+
+def measured(psnr_owner: list[float | None], nothing: float, routing: float) -> Evaluation:
+    """Two mechanisms; expert 0 owns the first, expert 1 the second, each wins the share `routing`."""
+    owner = [expert if quality is not None else None for expert, quality in enumerate(psnr_owner)]
+    share = np.array([[routing, 1 - routing], [1 - routing, routing]])
+    known = [quality or 0.0 for quality in psnr_owner]
+    return Evaluation(["right", "left"], share, owner, known, psnr_owner, [nothing] * 2)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "verdict"),
+    [(18.0, "carry over"), (14.0, "barely help"), (11.0, "do not carry over")],  # doing nothing gives 12 dB
+)
+def test_the_verdict_follows_what_the_owners_gain_over_doing_nothing(elsewhere: float, verdict: str) -> None:
+    here, there = measured([20.0, 22.0], 12.0, 0.9), measured([elsewhere, elsewhere], 12.0, 0.6)
+    said = carried_over(here, there, "the digits", "Omniglot")
+    assert f"**The experts {verdict}.**" in said
+    assert f"{21 - elsewhere:.1f} dB less than on the digits" in said
+    assert "sends 60% of Omniglot" in said
+    assert "of the digits 90%" in said
+
+
+def test_without_owners_there_is_no_verdict_and_with_some_it_says_how_many() -> None:
+    there = measured([15.0, 15.0], 12.0, 0.6)
+    assert "No expert owns a mechanism yet" in carried_over(
+        measured([None, None], 12.0, 0.3), there, "a", "b"
+    )
+    assert "Only 1 of 2 mechanisms" in carried_over(measured([20.0, None], 12.0, 0.9), there, "a", "b")
+
+
+def test_a_card_gives_a_line_for_each_known_set_with_gaps_where_it_says_nothing() -> None:
+    rows = [
+        {"set": "mnist", "step": 0, "psnr_owner": 10.0},
+        {"set": "omniglot", "step": 100, "psnr_owner": 8.0},
+        {"set": "mnist", "step": 100, "psnr_owner": 19.0},
+        {"set": "of tomorrow", "step": 300, "psnr_owner": 9.0},
+    ]
+    steps, lines = lines_of_card({"over_steps": rows}, ("mnist", "omniglot"), "psnr_owner")
+    assert steps == [0, 100]
+    assert lines["mnist"].tolist() == [10.0, 19.0]
+    np.testing.assert_array_equal(lines["omniglot"], [np.nan, 8.0])
+
+
+def test_progress_and_time_left_are_of_the_present_phase(run: Run) -> None:
+    running = seen(run, "running")
+    assert progress(running) == (0.5, "Competition: step 30 of 60")
+    assert time_left(running) == "15 s"  # 30 steps at 2 a second
+    assert time_left(seen(run, "stopped", "stopped")) == "–"
+    assert progress(seen(run, "stopped", "created", step=0))[1] == "Never started: Resume begins it"
