@@ -109,11 +109,17 @@ def overwrite(path: Path, content: bytes) -> None:
             os.close(file)
 
 
-def append(path: Path, content: bytes) -> None:
-    """Appends to a file that exists. FileError when it does not: whoever removed it would not expect it back."""
+def append(path: Path, content: bytes, expected: "FileIdentity | None" = None) -> None:
+    """Adds to a file that is there. FileError when it is missing, and when `expected` is given and another file has the name.
+
+    Whoever removed or replaced it would not expect us to write there."""
     with on_disk(path, "written"):
         file = os.open(path, os.O_WRONLY | os.O_APPEND | NO_LINK | BINARY)
         try:
+            if expected is not None and _identity(os.fstat(file)) != expected:
+                raise FileError(
+                    f"{path} was removed or replaced while it was being written; put it back as it was and try again"
+                )
             _write_all(file, content)
         finally:
             os.close(file)

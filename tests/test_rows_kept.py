@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from icm import files
+from icm.config import RunConfig
 from icm.files import FileError
-from icm.runs.history import read_history
+from icm.runs.history import HistoryWriter, read_history
+from icm.runs.records import read_rows
 from icm.runs.run import Run
 from icm.runs.store import RunStore
-from tests.short_runs import icm, train
+from tests.short_runs import content, icm, train
 
 # Rows and states agree
 
@@ -100,6 +102,25 @@ def test_rows_that_do_not_reach_the_state_are_told(run: Run, root: Path) -> None
     run.rows.replace(run.rows.lines()[:-2])  # a power cut that took the newest rows
     (notice,) = train(run, root)
     assert "the rows of 2 of the 6 steps so far are lost" in notice
+
+
+def test_a_row_never_goes_into_another_run_that_has_just_taken_the_name(
+    store: RunStore, run: Run, root: Path, short: RunConfig
+) -> None:
+    """Taken between the trainer's look at its folder and its row, which no look can tell."""
+    train(run, root, stop_at=6)
+    other = store.create("other", short, {})
+    train(other, root, stop_at=6)
+    run.rows.replace(run.rows.lines())
+    writer = HistoryWriter(run.rows.history_file, 3, 3, [])
+    run.folder.rename(store.root / "moved")
+    other.folder.rename(run.folder)
+    before = content(run)
+    (record,) = read_rows(run.rows.lines()[:1], 3, 3, until=1).records
+    for append in (lambda: run.rows.append(record.to_json()), lambda: writer.append(record)):
+        with pytest.raises(FileError, match=r"was removed or replaced while .*; put it back as it was"):
+            append()
+    assert content(run) == before
 
 
 # A full disk

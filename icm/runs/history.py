@@ -195,12 +195,12 @@ class HistoryWriter:
     def __init__(self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord]) -> None:
         sums = history_of(rows, experts, mechanisms).sums
         files.write_whole(path, np.ascontiguousarray(sums, dtype=NUMBER).tobytes())
-        self.path = path
+        self.path, self.file = path, files.identity(path)
         self.last = np.array(sums[-1]) if len(sums) else np.zeros(sums.shape[1])
 
     def append(self, row: StepRecord) -> None:
         (self.last,) = as_sums([row], before=self.last)
-        files.append(self.path, self.last.astype(NUMBER).tobytes())
+        files.append(self.path, self.last.astype(NUMBER).tobytes(), self.file)
 
 
 def _numbers(experts: int, mechanisms: int) -> int:

@@ -15,6 +15,9 @@ class RowFiles:
     def __init__(self, folder: Path) -> None:
         self.metrics_file = folder / "metrics.jsonl"
         self.history_file = folder / "history.f8"
+        self._replaced: files.FileIdentity | None = (
+            None  # metrics.jsonl as `replace` wrote it: the one to append to
+        )
 
     def lines(self) -> list[str]:
         """Every whole line. One that is still being written, or that a crash cut off, is left out."""
@@ -36,9 +39,12 @@ class RowFiles:
     def replace(self, lines: list[str]) -> None:
         """Makes these lines the whole content of metrics.jsonl. A resume begins with this."""
         files.write_whole(self.metrics_file, "".join(f"{line}\n" for line in lines).encode())
+        self._replaced = files.identity(self.metrics_file)
 
     def append(self, row: dict[str, Any]) -> None:
-        files.append(self.metrics_file, (json.dumps(row, separators=(",", ":")) + "\n").encode())
+        """Adds a row; FileError when the file that `replace` wrote is no longer there, so that no other run gets it."""
+        line = json.dumps(row, separators=(",", ":")) + "\n"
+        files.append(self.metrics_file, line.encode(), self._replaced)
 
     def flush(self) -> None:
         """What was appended so far now survives a power cut. Called before a state that contains these steps is saved."""
