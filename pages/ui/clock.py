@@ -33,6 +33,8 @@ def looking(what: str, pace: float | None) -> Iterator[None]:
     begun = time.monotonic()
     if pace is not None:
         _component(key=f"clock-{what}", data={"after": max(pace, breath(took)), "look": begun})
+    else:
+        st.empty()  # keeps the clock's place: elements that move up by one are made anew, and a chart flickers
     yield
     st.session_state[noted] = (*took, time.monotonic() - begun)[-JUDGED:]
 

@@ -297,10 +297,13 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     ink = [(np.abs(frame - np.median(frame)) > 20).sum() for frame in frames]
     assert min(ink) > 0.8 * max(ink), ink
 
-    # Paused: a zoomed chart is the same picture later, while the run goes on.
+    # Paused: the chart is still the same element in the same place. Zoomed, it is the same picture later, while the run goes on.
+    place = race.bounding_box()
     page.get_by_text("Live", exact=True).click()
     expect(page.get_by_test_id("stCheckbox").filter(has_text="Live").locator("input")).not_to_be_checked()
     settled(page)
+    assert race.evaluate("chart => chart.marked === true && chart.isConnected")
+    assert race.bounding_box() == place
     whole = at_rest(page, race)
     box = race.bounding_box()
     assert box is not None
