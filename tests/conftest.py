@@ -7,20 +7,29 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from jaxtyping import install_import_hook
 
 install_import_hook("icm", "beartype.beartype")
 
 from icm.config import PRESETS, RunConfig  # noqa: E402
-from icm.images.batches import Batch, draw_batch, generator_for, split_halves  # noqa: E402
-from icm.images.digits import data_root, load_digits  # noqa: E402
-from icm.images.mechanisms import parse  # noqa: E402
-from icm.jobs import trainer  # noqa: E402
 from icm.runs.run import Run  # noqa: E402
 from icm.runs.store import RunStore  # noqa: E402
+from tests.short_runs import copied, train  # noqa: E402
+
+# Fixtures import what imports torch, which takes seconds: the process that only hands out tests needs none of it.
+if TYPE_CHECKING:
+    from icm.images.batches import Batch
+
+SHORT = replace(
+    PRESETS["tiny"],
+    source="builtin",
+    identity=replace(PRESETS["tiny"].identity, steps=3),
+    training=replace(PRESETS["tiny"].training, steps=12),
+    recording=replace(PRESETS["tiny"].recording, every=1, state_every=4),
+)
 
 APP = Path(__file__).parent / "app"
 LONG = (
@@ -30,6 +39,8 @@ LONG = (
     "test_browser_draw.py",
     "test_clock.py",
     "test_cli.py",
+    "test_resume.py",
+    "test_shipped.py",
 )
 
 
@@ -45,8 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """What the suite depends on is fixed here and not left to the machine: arithmetic, and threads of every process."""
     os.environ["ICM_BFLOAT16"] = str(config.getoption("--bfloat16"))
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch, which is not imported yet, will use one thread
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -75,6 +85,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data root with the built-in digits and nothing else, parsed once for all tests."""
+    from icm.images.digits import data_root, load_digits
+
     folder = tmp_path_factory.mktemp("data")
     previous = os.environ.get("ICM_DATA_ROOT")
     os.environ["ICM_DATA_ROOT"] = str(folder)
@@ -87,8 +99,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def batch(root: Path) -> Batch:
+def batch(root: Path) -> "Batch":
     """Six real digits through three mechanisms."""
+    from icm.images.batches import draw_batch, generator_for, split_halves
+    from icm.images.digits import load_digits
+    from icm.images.mechanisms import parse
+
     halves = split_halves(load_digits("builtin", root).train, seed=0)
     return draw_batch(halves, parse(["right", "contrast", "noise"]), 6, generator_for(0, "batch"))
 
@@ -98,28 +114,43 @@ def tiny() -> RunConfig:
     return PRESETS["tiny"]
 
 
-@pytest.fixture
-def trained(store: RunStore, root: Path, tiny: RunConfig) -> Run:
-    """A finished run of a few steps."""
-    run = store.create("a-run", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {})
-    with run.trainer.locked():
-        list(trainer.train(run, root))
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Run:
+    """A finished run of a few steps. Trained once for all tests, which take copies."""
+    tiny = PRESETS["tiny"]
+    config = replace(tiny, source="builtin", training=replace(tiny.training, steps=6))
+    run = RunStore(tmp_path_factory.mktemp("runs")).create("a-run", config, {})
+    train(run, root)
     return run
 
 
 @pytest.fixture
-def short(tiny: RunConfig) -> RunConfig:
+def trained(store: RunStore, trained_once: Run) -> Run:
+    """A copy of the finished run."""
+    return copied(trained_once, store)
+
+
+@pytest.fixture
+def short() -> RunConfig:
     """Twelve short steps of competition, a row each, a state every fourth."""
-    return replace(
-        tiny,
-        source="builtin",
-        identity=replace(tiny.identity, steps=3),
-        training=replace(tiny.training, steps=12),
-        recording=replace(tiny.recording, every=1, state_every=4),
-    )
+    return SHORT
 
 
 @pytest.fixture
 def run(store: RunStore, short: RunConfig) -> Run:
     """A run of these twelve steps, not started."""
     return store.create("one", short, {"command": "a test"})
+
+
+@pytest.fixture(scope="session")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Run:
+    """Such a run, stopped after its sixth step. Trained once for all tests, which take copies."""
+    run = RunStore(tmp_path_factory.mktemp("runs")).create("one", SHORT, {"command": "a test"})
+    train(run, root, stop_at=6)
+    return run
+
+
+@pytest.fixture
+def stopped(store: RunStore, stopped_once: Run) -> Run:
+    """A copy of the run that was stopped after its sixth step."""
+    return copied(stopped_once, store)

@@ -2,18 +2,21 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from icm.files import PROJECT
-from icm.jobs import trainer
 from icm.runs.run import Run
+from icm.runs.store import RunStore
 
 
 def train(run: Run, root: Path, stop_at: int | None = None) -> list[str]:
     """Trains to the end, or to a stop after that step of competition. Returns what a person was told."""
+    from icm.jobs import trainer  # it imports torch, which takes seconds
+
     notices = []
     with run.trainer.locked():
         for event in trainer.train(run, root):
@@ -21,6 +24,12 @@ def train(run: Run, root: Path, stop_at: int | None = None) -> list[str]:
             if (event.phase, event.step) == ("competing", stop_at):
                 run.trainer.request_stop()
     return notices
+
+
+def copied(run: Run, store: RunStore) -> Run:
+    """A copy of the run in another store, under the same name."""
+    shutil.copytree(run.folder, store.root / run.id)
+    return store.open(run.id)
 
 
 def content(run: Run) -> dict[str, bytes]:

@@ -131,22 +131,21 @@ def test_a_run_that_is_being_started_is_neither_deleted_nor_lengthened(run: Run)
 
 
 def test_a_link_inside_a_run_is_neither_read_nor_written_through(
-    run: Run, root: Path, tmp_path: Path
+    stopped: Run, root: Path, tmp_path: Path
 ) -> None:
-    train(run, root, stop_at=6)
     outside = tmp_path / "outside"
     for name in ("state", "snapshots"):
-        shutil.move(run.folder / name, outside / name)
-        (run.folder / name).symlink_to(outside / name)
+        shutil.move(stopped.folder / name, outside / name)
+        (stopped.folder / name).symlink_to(outside / name)
     (outside / "state" / ".keep.tmp").touch()
     (outside / "secret").write_text("a secret")
     for name in ("label.txt", "log.txt"):
-        (run.folder / name).symlink_to(outside / "secret")
+        (stopped.folder / name).symlink_to(outside / "secret")
     before = content(Run(outside))
-    assert (run.states.steps(), run.snapshots.steps()) == ([], [])
-    assert (run.label, run.log_tail(5)) == ("one", "")
+    assert (stopped.states.steps(), stopped.snapshots.steps()) == ([], [])
+    assert (stopped.label, stopped.log_tail(5)) == ("one", "")
     with pytest.raises(ActionableError, match=r"(state|snapshots) cannot be made .*a link lies where"):
-        train(run, root)
+        train(stopped, root)
     assert content(Run(outside)) == before
 
 

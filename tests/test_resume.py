@@ -1,7 +1,7 @@
 """A run that was stopped and resumed equals the unbroken one bit for bit: weights, both optimisers, metrics."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from icm.jobs import trainer
 from icm.method.competition import Contest, compete
 from icm.runs.run import Run
 from icm.runs.store import RunStore
+from tests.short_runs import copied
 
-IDENTITY_STEPS, STEPS = 6, 24
+IDENTITY_STEPS, STEPS = 4, 18
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,7 +41,7 @@ def config() -> RunConfig:
     return replace(
         tiny,
         source="builtin",
-        model=replace(tiny.model, experts=6),
+        model=replace(tiny.model, experts=4),
         identity=IdentityConfig(start="independent", steps=IDENTITY_STEPS, target_error=0.22),
         training=replace(tiny.training, steps=STEPS),
         recording=replace(tiny.recording, every=5, state_every=7),
@@ -73,16 +74,13 @@ def unbroken(
     return run
 
 
-def broken_once(
-    store: RunStore, root: Path, config: RunConfig, stop_at: tuple[str, int], between: Callable[[Run], None]
+@pytest.fixture(scope="module")
+def at_eleven(
+    the_last_expert_never_wins: None, tmp_path_factory: pytest.TempPathFactory, root: Path, config: RunConfig
 ) -> Run:
-    run = store.create(f"stopped-{stop_at[0]}-{stop_at[1]}", config, {})
-    train(run, root, stop_at)
-    assert run.status().phase == "stopped"
-    assert run.state() == "stopped"
-    between(run)
-    train(run, root)
-    assert run.state() == "finished"
+    """The same run, stopped after step 11. The tests take copies."""
+    run = RunStore(tmp_path_factory.mktemp("runs")).create("stopped", config, {})
+    train(run, root, ("competing", 11))
     return run
 
 
@@ -92,31 +90,36 @@ def is_same(run: Run, other: Run) -> bool:
     return rows_of(run) == rows_of(other) and all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_stopped_anywhere_and_resumed_is_as_if_never_stopped(
+def test_stopped_again_and_again_and_resumed_is_as_if_never_stopped(
     store: RunStore, root: Path, config: RunConfig, unbroken: Run
 ) -> None:
-    steps = random.Random(2018).sample(range(1, STEPS), 5)
-    for stop_at in [("competing", step) for step in steps] + [("identity", 2)]:
-        assert is_same(broken_once(store, root, config, stop_at, lambda run: None), unbroken), stop_at
+    run = store.create("stopped", config, {})
+    steps = sorted(random.Random(2018).sample(range(1, STEPS), 5))
+    for stop_at in [("identity", 2), *(("competing", step) for step in steps)]:
+        train(run, root, stop_at)
+        assert (run.status().phase, run.state()) == ("stopped", "stopped")
+    train(run, root)
+    assert run.state() == "finished"
+    assert is_same(run, unbroken)
 
     clock = state_of(unbroken)["expert_adam.clock"]
     assert clock[-1] == 0
-    assert clock.max() > STEPS / 6
-    assert [row["step"] for row in rows_of(unbroken)] == [5, 10, 15, 20, 24]
+    assert clock.max() > STEPS / 4
+    assert [row["step"] for row in rows_of(unbroken)] == [5, 10, 15, 18]
 
 
 @pytest.mark.parametrize("optimiser", ["expert_adam.mean", "expert_adam.square", "discriminator_adam"])
 def test_the_comparison_notices_lost_moments(
-    store: RunStore, root: Path, config: RunConfig, unbroken: Run, optimiser: str
+    store: RunStore, root: Path, at_eleven: Run, unbroken: Run, optimiser: str
 ) -> None:
-    def forget(run: Run) -> None:
-        arrays = run.states.read(11)
-        for name in arrays:
-            if name.startswith(optimiser) and not name.endswith("step"):
-                arrays[name] = np.zeros_like(arrays[name])
-        run.states.save(11, arrays)
-
-    assert not is_same(broken_once(store, root, config, ("competing", 11), forget), unbroken)
+    run = copied(at_eleven, store)
+    arrays = run.states.read(11)
+    for name in arrays:
+        if name.startswith(optimiser) and not name.endswith("step"):
+            arrays[name] = np.zeros_like(arrays[name])
+    run.states.save(11, arrays)
+    train(run, root)
+    assert not is_same(run, unbroken)
 
 
 def test_a_crash_between_two_saves_costs_only_the_steps_since(
@@ -135,12 +138,12 @@ def test_a_crash_between_two_saves_costs_only_the_steps_since(
 
 
 def test_a_damaged_newest_state_falls_back_to_the_one_before(
-    store: RunStore, root: Path, config: RunConfig, unbroken: Run
+    store: RunStore, root: Path, at_eleven: Run, unbroken: Run
 ) -> None:
-    def damage(run: Run) -> None:
-        newest = max((run.folder / "state").glob("*.safetensors"))
-        content = bytearray(newest.read_bytes())
-        content[-1] ^= 1
-        newest.write_bytes(content)
-
-    assert is_same(broken_once(store, root, config, ("competing", 12), damage), unbroken)
+    run = copied(at_eleven, store)
+    newest = max((run.folder / "state").glob("*.safetensors"))
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(content)
+    train(run, root)
+    assert is_same(run, unbroken)

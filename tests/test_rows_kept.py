@@ -34,28 +34,26 @@ def test_rows_are_on_disk_before_a_state_that_knows_them(
         assert calls[index - 2 : index] == ["metrics.jsonl", "history.f8"]
 
 
-def test_a_lost_history_is_made_again_from_the_rows(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    before = run.rows.history_file.read_bytes()
+def test_a_lost_history_is_made_again_from_the_rows(stopped: Run, root: Path) -> None:
+    before = stopped.rows.history_file.read_bytes()
     for damage in (
-        lambda: run.rows.history_file.unlink(),
-        lambda: run.rows.history_file.write_bytes(before[:-50]),
+        lambda: stopped.rows.history_file.unlink(),
+        lambda: stopped.rows.history_file.write_bytes(before[:-50]),
     ):
         damage()
-        assert train(run, root, stop_at=6) == []
-        assert run.rows.history_file.read_bytes()[: len(before)] == before
+        assert train(stopped, root, stop_at=6) == []
+        assert stopped.rows.history_file.read_bytes()[: len(before)] == before
 
 
-def test_a_damaged_row_is_left_out_and_told(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    lines = run.rows.lines()
-    run.rows.metrics_file.write_text("\n".join([*lines[:2], '{"step": 3, "wi', *lines[3:]]) + "\n")
-    notices = train(run, root)
-    assert run.state() == "finished"
-    assert [row["step"] for row in run.rows.read()] == [1, 2, *range(4, 13)]
+def test_a_damaged_row_is_left_out_and_told(stopped: Run, root: Path) -> None:
+    lines = stopped.rows.lines()
+    stopped.rows.metrics_file.write_text("\n".join([*lines[:2], '{"step": 3, "wi', *lines[3:]]) + "\n")
+    notices = train(stopped, root)
+    assert stopped.state() == "finished"
+    assert [row["step"] for row in stopped.rows.read()] == [1, 2, *range(4, 13)]
     assert any("line 3 of metrics.jsonl is left out" in notice for notice in notices)
     assert any("the rows of 1 of the 6 steps so far are lost" in notice for notice in notices)
-    assert read_history(run.rows.history_file, 3, 3).missing_images(batch=8) == 8
+    assert read_history(stopped.rows.history_file, 3, 3).missing_images(batch=8) == 8
 
 
 @pytest.mark.parametrize(
@@ -71,56 +69,52 @@ def test_a_damaged_row_is_left_out_and_told(run: Run, root: Path) -> None:
     ],
 )
 def test_a_row_that_cannot_be_so_is_left_out_and_the_sound_ones_stay(
-    run: Run, root: Path, field: str, value: object, said: str
+    stopped: Run, root: Path, field: str, value: object, said: str
 ) -> None:
-    train(run, root, stop_at=6)
-    lines = run.rows.lines()
+    lines = stopped.rows.lines()
     lines[2] = json.dumps({**json.loads(lines[2]), field: value})
-    run.rows.replace(lines)
-    notices = train(run, root)
-    assert [row["step"] for row in run.rows.read()] == [1, 2, *range(4, 13)]
+    stopped.rows.replace(lines)
+    notices = train(stopped, root)
+    assert [row["step"] for row in stopped.rows.read()] == [1, 2, *range(4, 13)]
     assert not said or f"line 3 of metrics.jsonl is left out: {said}" in notices
     assert any("the rows of 1 of the 6 steps so far are lost" in notice for notice in notices)
-    assert np.isfinite(read_history(run.rows.history_file, 3, 3).all().psnr).all()
+    assert np.isfinite(read_history(stopped.rows.history_file, 3, 3).all().psnr).all()
 
 
-def test_what_a_person_is_told_is_printed_as_it_is(run: Run, root: Path) -> None:
+def test_what_a_person_is_told_is_printed_as_it_is(stopped: Run, root: Path) -> None:
     """The name of the array is one that rich would take for the end of a style."""
-    train(run, root, stop_at=6)
-    state = run.states.read(6)
+    state = stopped.states.read(6)
     files.write_arrays(
-        run.folder / "state" / "step_000006.safetensors", {**state, "[/x]": state["window.steps"]}
+        stopped.folder / "state" / "step_000006.safetensors", {**state, "[/x]": state["window.steps"]}
     )
     done = icm("resume", "one", root=root)
     assert (done.returncode, done.stderr) == (0, "")
     assert "[/x] belongs nowhere" in done.stdout
-    assert run.state() == "finished"
+    assert stopped.state() == "finished"
 
 
-def test_rows_that_do_not_reach_the_state_are_told(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    run.rows.replace(run.rows.lines()[:-2])  # a power cut that took the newest rows
-    (notice,) = train(run, root)
+def test_rows_that_do_not_reach_the_state_are_told(stopped: Run, root: Path) -> None:
+    stopped.rows.replace(stopped.rows.lines()[:-2])  # a power cut that took the newest rows
+    (notice,) = train(stopped, root)
     assert "the rows of 2 of the 6 steps so far are lost" in notice
 
 
 def test_a_row_never_goes_into_another_run_that_has_just_taken_the_name(
-    store: RunStore, run: Run, root: Path, short: RunConfig
+    store: RunStore, stopped: Run, root: Path, short: RunConfig
 ) -> None:
     """Taken between the trainer's look at its folder and its row, which no look can tell."""
-    train(run, root, stop_at=6)
     other = store.create("other", short, {})
     train(other, root, stop_at=6)
-    run.rows.replace(run.rows.lines())
-    writer = HistoryWriter(run.rows.history_file, 3, 3, [])
-    run.folder.rename(store.root / "moved")
-    other.folder.rename(run.folder)
-    before = content(run)
-    (record,) = read_rows(run.rows.lines()[:1], 3, 3, until=1).records
-    for append in (lambda: run.rows.append(record.to_json()), lambda: writer.append(record)):
+    stopped.rows.replace(stopped.rows.lines())
+    writer = HistoryWriter(stopped.rows.history_file, 3, 3, [])
+    stopped.folder.rename(store.root / "moved")
+    other.folder.rename(stopped.folder)
+    before = content(stopped)
+    (record,) = read_rows(stopped.rows.lines()[:1], 3, 3, until=1).records
+    for append in (lambda: stopped.rows.append(record.to_json()), lambda: writer.append(record)):
         with pytest.raises(FileError, match=r"was removed or replaced while .*; put it back as it was"):
             append()
-    assert content(run) == before
+    assert content(stopped) == before
 
 
 # A full disk
@@ -140,17 +134,16 @@ def test_a_state_that_cannot_be_written_ends_the_training_with_path_remedy_and_a
     assert not list(run.folder.rglob(".*"))
 
 
-def test_what_killed_trainers_left_goes_with_the_resume(run: Run, root: Path) -> None:
+def test_what_killed_trainers_left_goes_with_the_resume(stopped: Run, root: Path) -> None:
     """Temporary files of this version and of the one before, which named them otherwise."""
-    train(run, root, stop_at=6)
     left = [
-        run.folder / "state" / ".step_000006.safetensors.1234-5678.tmp",
-        run.folder / "state" / ".step_000006.safetensors.1234",
-        run.folder / ".status.json.1234",
+        stopped.folder / "state" / ".step_000006.safetensors.1234-5678.tmp",
+        stopped.folder / "state" / ".step_000006.safetensors.1234",
+        stopped.folder / ".status.json.1234",
     ]
     for path in left:
         path.write_bytes(b"half")
-    train(run, root)
+    train(stopped, root)
     assert not [path for path in left if path.exists()]
 
 

@@ -25,31 +25,29 @@ from tests.short_runs import content, train
 
 @pytest.mark.parametrize("left", ["metrics.jsonl", "snapshots"])
 def test_a_run_whose_states_are_gone_is_refused_and_keeps_what_it_has(
-    run: Run, root: Path, left: str
+    stopped: Run, root: Path, left: str
 ) -> None:
-    train(run, root, stop_at=6)
-    shutil.rmtree(run.folder / "state")
+    shutil.rmtree(stopped.folder / "state")
     if left == "snapshots":
-        run.rows.metrics_file.unlink()
+        stopped.rows.metrics_file.unlink()
     else:
-        shutil.rmtree(run.folder / "snapshots")
-    rows, steps = run.rows.lines(), run.snapshots.steps()
+        shutil.rmtree(stopped.folder / "snapshots")
+    rows, steps = stopped.rows.lines(), stopped.snapshots.steps()
     with pytest.raises(StoreError, match=r"no state to go on from.*train another run like it"):
-        train(run, root)
-    assert (run.rows.lines(), run.snapshots.steps()) == (rows, steps)
+        train(stopped, root)
+    assert (stopped.rows.lines(), stopped.snapshots.steps()) == (rows, steps)
 
 
 def test_a_run_whose_states_are_all_damaged_is_refused_and_nobody_is_told_to_delete_them(
-    run: Run, root: Path
+    stopped: Run, root: Path
 ) -> None:
-    train(run, root, stop_at=6)
-    for path in (run.folder / "state").iterdir():
+    for path in (stopped.folder / "state").iterdir():
         path.write_bytes(path.read_bytes()[:-1])
-    rows = run.rows.lines()
+    rows = stopped.rows.lines()
     with pytest.raises(StoreError, match=r"no state that can be used: .*step 6.*step 4") as refusal:
-        train(run, root)
+        train(stopped, root)
     assert "delete" not in str(refusal.value)
-    assert run.rows.lines() == rows
+    assert stopped.rows.lines() == rows
 
 
 def test_a_run_that_cannot_go_on_stays_what_it_was(run: Run, root: Path) -> None:
@@ -75,28 +73,26 @@ def test_a_run_that_cannot_go_on_stays_what_it_was(run: Run, root: Path) -> None
     assert (run.state(), run.config().training.steps) == ("finished", 12)
 
 
-def test_a_damaged_status_says_that_a_resume_mends_it(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    (run.folder / "status.json").write_text("[]")
+def test_a_damaged_status_says_that_a_resume_mends_it(stopped: Run, root: Path) -> None:
+    (stopped.folder / "status.json").write_text("[]")
     with pytest.raises(FileError, match="resume the run, which writes it anew") as damage:
-        run.status()
+        stopped.status()
     assert "delete" not in str(damage.value)
-    train(run, root)
-    assert run.state() == "finished"
+    train(stopped, root)
+    assert stopped.state() == "finished"
 
 
-def test_a_run_trained_with_another_torch_so_far_is_told_so(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    run.write_environment({**run.environment(), "packages": {"torch": "1.0"}})
-    states = run.states.folder
+def test_a_run_trained_with_another_torch_so_far_is_told_so(stopped: Run, root: Path) -> None:
+    stopped.write_environment({**stopped.environment(), "packages": {"torch": "1.0"}})
+    states = stopped.states.folder
     states.rename(states.with_name("elsewhere"))
     with pytest.raises(StoreError, match="no state to go on from"):
-        train(run, root)
+        train(stopped, root)
     states.rmdir()
     states.with_name("elsewhere").rename(states)
-    (notice,) = train(run, root, stop_at=8)  # the refused resume has not used the notice up
+    (notice,) = train(stopped, root, stop_at=8)  # the refused resume has not used the notice up
     assert notice.startswith("the run was trained with torch 1.0 so far and goes on with torch ")
-    assert train(run, root) == []
+    assert train(stopped, root) == []
 
 
 def test_no_run_takes_the_name_of_the_run_in_the_box(store: RunStore, root: Path, tiny: RunConfig) -> None:
@@ -140,18 +136,17 @@ def test_a_millionth_step_comes_after_the_one_before(run: Run) -> None:
     assert run.states.steps() == [999_950, 1_000_000]
 
 
-def test_a_state_that_cannot_be_read_now_is_kept_until_the_next_save(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    newest = run.folder / "state" / "step_000006.safetensors"
+def test_a_state_that_cannot_be_read_now_is_kept_until_the_next_save(stopped: Run, root: Path) -> None:
+    newest = stopped.folder / "state" / "step_000006.safetensors"
     content = newest.read_bytes()
     newest.write_bytes(content[:-1])
-    with run.trainer.locked():
-        events = trainer.train(run, root)
+    with stopped.trainer.locked():
+        events = trainer.train(stopped, root)
         while next(events).phase == "preparing":
             pass
         assert newest.read_bytes() == content[:-1]
         list(events)
-    assert run.states.steps() == [8, 12]
+    assert stopped.states.steps() == [8, 12]
 
 
 def test_states_of_a_future_that_was_given_up_go_with_the_next_save(run: Run) -> None:
@@ -202,9 +197,8 @@ def test_a_run_is_not_resumed_on_another_kind_of_device(run: Run, root: Path) ->
 # A state that does not fit
 
 
-def test_a_state_that_is_whole_but_does_not_fit_is_passed_over(run: Run, root: Path) -> None:
-    train(run, root, stop_at=6)
-    state = run.states.read(6)
+def test_a_state_that_is_whole_but_does_not_fit_is_passed_over(stopped: Run, root: Path) -> None:
+    state = stopped.states.read(6)
     name = next(name for name in state if name.startswith("experts."))
     for unfit in (
         {each: values for each, values in state.items() if each != name},
@@ -212,7 +206,7 @@ def test_a_state_that_is_whole_but_does_not_fit_is_passed_over(run: Run, root: P
         {**state, name: state[name].astype(np.float64)},
         {each: values for each, values in state.items() if each != "window.wins"},
     ):
-        files.write_arrays(run.folder / "state" / "step_000006.safetensors", unfit)
-        notices = train(run, root, stop_at=6)
+        files.write_arrays(stopped.folder / "state" / "step_000006.safetensors", unfit)
+        notices = train(stopped, root, stop_at=6)
         assert any("the state of step 6 is passed over" in notice for notice in notices)
-        assert run.states.steps() == [4, 6]
+        assert stopped.states.steps() == [4, 6]

