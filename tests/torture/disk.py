@@ -5,6 +5,7 @@ is what was taken away. "failed" is written down where that is possible, "finish
 part. Output that cannot be printed is the exception: it ends nothing (`outputs`)."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,13 @@ def plan() -> list[Case]:
 # What a person does under the trainer
 
 
+def _remove(folder: Path) -> None:
+    """Deletes the folder as somebody would who tries again while a trainer is writing into it."""
+    deadline = time.monotonic() + 10
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
+
+
 def _move_away(run: Run) -> None:
     run.folder.rename(run.folder.with_name("moved"))
 
@@ -139,7 +147,7 @@ def _other_config(run: Run) -> None:
 
 
 HARMS = {
-    "folder deleted": Harm(lambda run: shutil.rmtree(run.folder), takes_state=True, takes_folder=True),
+    "folder deleted": Harm(lambda run: _remove(run.folder), takes_state=True, takes_folder=True),
     "folder moved away": Harm(_move_away, takes_folder=True),
     "folder replaced": Harm(_replace, takes_folder=True),
     "store moved away": Harm(
