@@ -1,7 +1,8 @@
 """The algorithm as one would first write it down: a list of experts, each a plain nn.Module with nn.BatchNorm2d and nn.ELU, each
 with an optimiser of its own; every expert answers every image with gradient; float32, default memory format.
 
-benchmarks/training.py measures against it and tests/test_engines.py compares with it. The package uses no line of it."""
+benchmarks/training.py measures against it and tests/test_engines.py compares with it. The package uses no line of it;
+of the package it takes the sizes of the networks, and the weights where it is to start from ours."""
 
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from icm.config import ModelConfig
+from icm.method.networks import ExpertBank
 
 NORMS: dict[str, Callable[[int], list[nn.Module]]] = {
     "none": lambda filters: [],
@@ -57,6 +59,18 @@ class Discriminator(nn.Module):
         return self.layers(images).flatten()
 
 
+def of_expert(
+    bank: ExpertBank, expert: int, values: dict[nn.Parameter, Tensor] | None = None
+) -> list[Tensor]:
+    """The parameters of one of our experts, or what `values` has for them, in the order of the textbook's expert: layer by layer,
+    the norm after the convolution."""
+    layers = [[weight, bias] for weight, bias in zip(bank.weights, bank.biases)]
+    for layer, scale, shift in zip(layers, bank.scales, bank.shifts):
+        layer += [scale, shift]
+    parameters = [parameter for layer in layers for parameter in layer]
+    return [(parameter if values is None else values[parameter])[expert] for parameter in parameters]
+
+
 class Textbook:
     """The whole learner; `step` plays one round."""
 
@@ -69,17 +83,34 @@ class Textbook:
         self.expert_adams = [torch.optim.Adam(each.parameters(), lr=learning_rate) for each in self.experts]
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), lr=learning_rate)
 
+    @torch.no_grad()
+    def take_weights(self, experts: ExpertBank, discriminator: nn.Module) -> None:
+        """Copies the weights of ours, and the running means of norm batch."""
+        for index, expert in enumerate(self.experts):
+            for mine, theirs in zip(expert.parameters(), of_expert(experts, index), strict=True):
+                mine.copy_(theirs)
+            norms = [layer for layer in expert.modules() if isinstance(layer, nn.BatchNorm2d)]
+            for layer, norm in enumerate(norms):
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                norm.running_mean.copy_(experts.running_mean[layer, index])
+                norm.running_var.copy_(experts.running_variance[layer, index])
+        pairs = zip(self.discriminator.parameters(), discriminator.parameters(), strict=True)
+        for mine, theirs in pairs:
+            mine.copy_(theirs)
+
     def step(self, canonical: Tensor, transformed: Tensor) -> Tensor:
         """Changes everything; returns who won each image."""
         answers = torch.stack([expert(transformed) for expert in self.experts])
         fakes = self.discriminator(answers.detach().flatten(0, 1)).view(answers.shape[:2])
         winner = fakes.argmax(dim=0)
 
-        loss = softplus(-self.discriminator(canonical)).mean() + softplus(fakes).mean()
+        loss = softplus(-self.discriminator(canonical)).mean() + self.loss_of_fakes(fakes, winner)
         self.discriminator_adam.zero_grad()
         loss.backward()
         self.discriminator_adam.step()
 
+        answers = self.answers_to_learn_from(transformed, answers, winner)
         scores = self.discriminator(answers.flatten(0, 1)).view(answers.shape[:2])
         won = [winner == index for index in range(len(self.experts))]
         losses = [softplus(-row[mine]).mean() for row, mine in zip(scores, won) if mine.any()]
@@ -89,3 +120,40 @@ class Textbook:
             if mine.any():
                 adam.step()
         return winner
+
+    def loss_of_fakes(self, fakes: Tensor, winner: Tensor) -> Tensor:
+        """What the scores of all answers, expert batch, add to the discriminator's loss."""
+        return softplus(fakes).mean()
+
+    def answers_to_learn_from(self, transformed: Tensor, answers: Tensor, winner: Tensor) -> Tensor:
+        """The answers, expert batch channel height width, through which the winners learn."""
+        return answers
+
+
+class Sampled(Textbook):
+    """Of each step a part. The discriminator learns from the winning answers and, weighted up, from the losing ones of some experts,
+    which take turns. Each winner runs once more, on the images it won and the first `others` of the rest."""
+
+    def __init__(
+        self, model: ModelConfig, learning_rate: float, device: torch.device, losers_in_turn: int
+    ) -> None:
+        super().__init__(model, learning_rate, device)
+        self.others, self.turn, self.first = model.others, losers_in_turn, 0
+
+    def loss_of_fakes(self, fakes: Tensor, winner: Tensor) -> Tensor:
+        experts = len(fakes)
+        weight = torch.zeros_like(fakes)
+        for place in range(self.turn):
+            weight[(self.first + place) % experts] = experts / self.turn
+        weight[winner, torch.arange(len(winner))] = 1.0
+        self.first += self.turn
+        return (softplus(fakes) * weight).mean()
+
+    def answers_to_learn_from(self, transformed: Tensor, answers: Tensor, winner: Tensor) -> Tensor:
+        again = answers.detach().clone()
+        for index, expert in enumerate(self.experts):
+            mine, rest = (winner == index).nonzero()[:, 0], (winner != index).nonzero()[:, 0]
+            if len(mine):
+                part = torch.cat([mine, rest[: self.others]])
+                again[index, mine] = expert(transformed[part])[: len(mine)]
+        return again

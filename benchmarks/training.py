@@ -1,7 +1,10 @@
 """How fast is training? Ours against the textbook loop, in turn, in one run; or ours alone over more experts and larger batches.
 
-    python -m benchmarks.training                 a table, and at the end `ratio MEDIAN (MIN-MAX)`
+    python -m benchmarks.training                 a table, `ratio MEDIAN (MIN-MAX)`, and the time to ten of ten
     python -m benchmarks.training --scaling       steps and memory over experts and batch, with a plot in docs/images/
+
+Where the networks have the size of the paper's, both start from those of the run in the box: there the wins are spread over all
+experts. Of fresh networks one wins nearly everything, which flatters a form in which only winners run again.
 
 A step of ours draws the batch, applies the mechanisms, plays the round and judges the answers. A run also writes rows."""
 
@@ -10,11 +13,13 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import tyro
@@ -23,22 +28,35 @@ from rich.table import Table
 
 from benchmarks.textbook import Textbook
 from icm.config import RunConfig, preset
+from icm.files import PROJECT
 from icm.images.batches import generator_for
 from icm.images.digits import data_root, resolve_source
 from icm.jobs.prepare import new_learner
 from icm.jobs.session import judge
 from icm.method import training
 from icm.method.engine import choose_device, choose_engine, set_arithmetic
+from icm.method.weights import load_weights
+from icm.runs.run import SHIPPED
+from icm.runs.store import RunStore
 
 SCALING_EXPERTS = (5, 10, 20, 50, 100)
 SCALING_BATCH = (32, 64, 128, 256, 512, 1024)
+NEVER = 2000  # steps that a run counts which never gets to ten of ten
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "scaling.png"
 
 
-def steps_of(config: RunConfig) -> tuple[Callable[[], None], Callable[[], None], str]:
-    """A function for one step of ours, one for one step of the textbook loop, and what ours is computed with, in words.
+@dataclass(frozen=True)
+class Contestants:
+    """Ours and the textbook loop, made ready to be timed."""
 
-    Ours draws the batch of its step, as a run does. The textbook loop draws batch 0 each time, and its norm is always batch."""
+    ours: Callable[[], None]  # one step
+    textbook: Callable[[], None]  # one step
+    engine: str  # what ours is computed with, in words
+    specialised: bool  # whether both start from the run in the box
+
+
+def contestants(config: RunConfig) -> Contestants:
+    """Both draw the batch of their step, as a run does. The textbook loop has the norm of ours, and every answer a gradient."""
     device = choose_device(config.device)
     engine = choose_engine(device, config.arithmetic)
     set_arithmetic(engine, device)
@@ -46,17 +64,26 @@ def steps_of(config: RunConfig) -> tuple[Callable[[], None], Callable[[], None],
     config = replace(config, source=resolve_source(config.source, root))
     state, draw = new_learner(config, root, device, engine)
     training.start_competition(state, config.identity, generator_for(config.seed, "perturbation"))
-    textbook = Textbook(config.model, config.training.learning_rate, device)
+    shipped = RunStore(PROJECT / "checkpoints").open(SHIPPED)
+    sizes = [replace(each.model, statistics="batch", others=0) for each in (config, shipped.config())]
+    specialised = sizes[0] == sizes[1]
+    if specialised:
+        arrays = shipped.snapshots.read(shipped.snapshots.steps()[-1])
+        load_weights(state.experts, state.discriminator, arrays)
+    textbook = Textbook(config.model, config.training.learning_rate, device, config.model.norm)
+    textbook.take_weights(state.experts, state.discriminator)
+    played = count()
 
     def ours() -> None:
         batch = draw("batch", state.step, config.training.batch)
         judge(batch, training.train_step(state, batch.canonical, batch.transformed))
 
     def theirs() -> None:
-        batch = draw("batch", 0, config.training.batch)
+        batch = draw("batch", next(played), config.training.batch)
         textbook.step(batch.canonical, batch.transformed)
 
-    return ours, theirs, f"{device}, {torch.get_num_threads()} threads, {asdict(engine)}"
+    words = f"{device}, {torch.get_num_threads()} threads, {asdict(engine)}"
+    return Contestants(ours, theirs, words, specialised)
 
 
 def seconds(step: Callable[[], None], steps: int, device: str) -> float:
@@ -70,31 +97,69 @@ def seconds(step: Callable[[], None], steps: int, device: str) -> float:
 
 
 def compare(config: RunConfig, alternations: int, steps: int, out: Path | None) -> None:
-    """Prints the table and the ratio; writes JSON to `out`."""
-    ours, theirs, engine = steps_of(config)
-    for step in (ours, theirs):
+    """Prints the table, the ratio and, for preset robust as it is, the time to ten of ten; writes JSON to `out`."""
+    both = contestants(config)
+    for step in (both.ours, both.textbook):
         step()  # not timed: the first step of each also allocates
     rows = []
     for _ in range(alternations):
-        mine, textbook = (seconds(step, steps, config.device) for step in (ours, theirs))
+        mine, textbook = (seconds(step, steps, config.device) for step in (both.ours, both.textbook))
         rows.append({"ours": mine, "textbook": textbook, "ratio": textbook / mine})
 
     model = config.model
-    title = f"{model.experts} experts of {model.filters} filters, batch {config.training.batch}; {engine}"
+    state = "specialised" if both.specialised else "fresh networks"
+    title = (
+        f"{model.experts} experts of {model.filters} filters, norm {model.norm}, statistics {model.statistics}, "
+        f"batch {config.training.batch}, {state}; {both.engine}"
+    )
     table = Table("turn", "ours, ms", "textbook, ms", "ratio", title=title)
     for turn, row in enumerate(rows, start=1):
         cells = (f"{1000 * row['ours']:.0f}", f"{1000 * row['textbook']:.0f}", f"{row['ratio']:.2f}")
         table.add_row(str(turn), *cells)
     Console().print(table)
     if out:
-        out.write_text(json.dumps({"engine": engine, "turns": rows}, indent=1))
+        found = {"engine": both.engine, "specialised": both.specialised, "turns": rows}
+        out.write_text(json.dumps(found, indent=1))
     ratios = [row["ratio"] for row in rows]
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+    if replace(config, device="auto") == preset("robust"):
+        print(
+            to_ten_of_ten(
+                config, *(statistics.median(row[name] for row in rows) for name in ("ours", "textbook"))
+            )
+        )
+
+
+def to_ten_of_ten(config: RunConfig, ours: float, textbook: float) -> str:
+    """Ours, from the command on: start, identity phase, and as many steps of `ours` seconds as the study `robust` needed on
+    average. The textbook loop: steps of `textbook` seconds alone, as many as `paper` needed in its study."""
+    robust, paper = (mean_first_step(study) for study in ("robust", "paper"))
+    if robust is None or paper is None:
+        return "time to ten of ten: docs/results has no study of robust and paper yet"
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        words = ["--preset", "robust", "--training.steps", "1", "--device", config.device, "--store", folder]
+        subprocess.run([sys.executable, "-m", "icm", "train", *words], check=True, capture_output=True)
+        start = time.perf_counter() - started
+    mine, theirs = start + robust * ours, paper * textbook
+    return (
+        f"time to ten of ten: {mine:.0f} s from the command ({start:.0f} s to the first step, then {robust:.0f} steps), "
+        f"textbook loop {theirs:.0f} s ({paper:.0f} steps): {theirs / mine:.1f} times as long"
+    )
+
+
+def mean_first_step(study: str) -> float | None:
+    """Mean over the study's seeds of the first step from which ten of ten held; never counts as 2,000. None without a study."""
+    path = PROJECT / "docs" / "results" / f"{study}.json"
+    if not path.exists():
+        return None
+    runs = json.loads(path.read_text())["variants"][study]["runs"]
+    return statistics.mean(NEVER if run["first_step"] is None else run["first_step"] for run in runs)
 
 
 def measure(config: RunConfig, steps: int) -> dict[str, float]:
     """Ours alone: the median of seconds a step, and the most memory that the process has held, or torch's tensors on a GPU."""
-    ours, _, _ = steps_of(config)
+    ours = contestants(config).ours
     ours()
     each = statistics.median(seconds(ours, 1, config.device) for _ in range(steps))
     on_card = config.device == "cuda"
@@ -112,7 +177,7 @@ def scale(config: RunConfig, steps: int, out: Path | None) -> None:
     sizes = [(experts, 32) for experts in SCALING_EXPERTS] + [(10, batch) for batch in SCALING_BATCH[1:]]
     for experts, batch in sizes:
         words = ["--experts", experts, "--batch", batch, "--steps", steps]
-        words += ["--filters", config.model.filters, "--norm", config.model.norm]
+        words += ["--filters", config.model.filters, "--preset", config.preset]
         command = [sys.executable, "-m", "benchmarks.training", "--device", config.device, "--single"]
         done = subprocess.run([*command, *map(str, words)], capture_output=True, text=True, check=True)
         rows.append({"experts": experts, "batch": batch, **json.loads(done.stdout.splitlines()[-1])})
@@ -157,7 +222,8 @@ def main(
     experts: int = 10,
     filters: int = 32,
     batch: int = 32,
-    norm: Literal["none", "group", "batch"] = "none",
+    preset_name: Annotated[Literal["paper", "robust"], tyro.conf.arg(name="preset")] = "robust",
+    arithmetic: Literal["exact", "fast"] = "fast",
     alternations: int = 5,
     steps: int = 4,
     scaling: bool = False,
@@ -168,19 +234,21 @@ def main(
 
     Args:
         device: cpu, cuda or mps.
-        norm: of the experts; batch is what the preset has and needs every answer with gradient.
+        preset_name: whose norm and statistics ours has.
+        arithmetic: of ours.
         alternations: turns of each.
         steps: steps in a turn.
         scaling: ours alone over experts and batch.
         single: ours alone at one size; prints JSON.
         out: file for the figures as JSON.
     """
-    paper = preset("paper")
+    base = preset(preset_name)
     config = replace(
-        paper,
+        base,
         device=device,
-        model=replace(paper.model, experts=experts, filters=filters, norm=norm),
-        training=replace(paper.training, batch=batch),
+        arithmetic=arithmetic,
+        model=replace(base.model, experts=experts, filters=filters),
+        training=replace(base.training, batch=batch),
     )
     if single:
         print(json.dumps(measure(config, steps)))

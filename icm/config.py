@@ -69,7 +69,11 @@ class ModelConfig:
     filters: int = 32
     """Filters in each hidden convolution of an expert."""
     norm: Literal["none", "group", "batch"] = "none"
-    """Normalisation inside the experts; batch is the paper's and needs every expert's answer with gradient, so it is slower."""
+    """Normalisation inside the experts; batch is the paper's."""
+    statistics: Literal["batch", "sample"] = "batch"
+    """What norm batch normalises an expert by while it learns: the whole batch, as in the paper, or the images it won and a few others, which is quicker."""
+    others: int = 8
+    """How many other images statistics sample takes beside those an expert won."""
     discriminator_filters: int = 16
     """Filters in the discriminator's first three convolutions; later ones have two and four times as many."""
     discriminator_hidden: int = 1024
@@ -83,6 +87,11 @@ class ModelConfig:
             self.norm != "group" or self.filters % 4 == 0,
             f"model.norm group makes 4 groups; model.filters {self.filters} is not a multiple of 4",
         )
+        _require(
+            self.statistics == "batch" or self.norm == "batch",
+            f"model.statistics is sample and model.norm {self.norm} has no statistics; use norm batch or statistics batch",
+        )
+        _require(0 <= self.others <= 4096, f"model.others is {self.others}; use 0 to 4096")
         _require(
             1 <= self.discriminator_filters <= 256,
             f"model.discriminator_filters is {self.discriminator_filters}; use 1 to 256",
@@ -117,6 +126,26 @@ class IdentityConfig:
 
 
 @dataclass(frozen=True)
+class ConscienceConfig:
+    """Help for experts that win too little, in the early steps; assumes that all mechanisms are equally frequent."""
+
+    rule: Literal["none", "conscience"] = "none"
+    """none lets the score alone decide, as in the paper; conscience adds a bias to the score of an expert that wins less than its share, and takes some from one that wins more."""
+    rate: float = 3.0
+    """How much bias a step adds, in logits, for a share of wins that is one too small."""
+    leak: float = 0.02
+    """Part of each bias that is forgotten at every step."""
+    until: int = 200
+    """Step after which no bias is added; what is left leaks away, and then the score alone decides."""
+
+    def __post_init__(self) -> None:
+        _require_choices(self, "conscience.")
+        _require(0 <= self.rate <= 1000, f"conscience.rate is {self.rate}; use 0 to 1000")
+        _require(0 < self.leak <= 1, f"conscience.leak is {self.leak}; use a value above 0, at most 1")
+        _require(0 <= self.until <= MOST_STEPS, f"conscience.until is {self.until}; use 0 to {MOST_STEPS:,}")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """The competition."""
 
@@ -128,6 +157,8 @@ class TrainingConfig:
     """Adam's step size, for every expert and for the discriminator."""
     losers_are_fake: bool = True
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
+    losers_in_turn: int = 0
+    """How many experts' losing answers the discriminator learns from at each step, one after the other and weighted up; 0 takes all, as in the paper."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.steps <= MOST_STEPS, f"training.steps is {self.steps}; use 1 to {MOST_STEPS:,}")
@@ -135,6 +166,10 @@ class TrainingConfig:
         _require(
             0 < self.learning_rate <= 1 and math.isfinite(self.learning_rate),
             f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
+        )
+        _require(
+            self.losers_in_turn == 0 or self.losers_are_fake,
+            f"training.losers_in_turn is {self.losers_in_turn} and losers are no fakes; use 0 or losers_are_fake",
         )
 
 
@@ -171,8 +206,11 @@ class RunConfig:
     """exact computes in float32 and gives the same bits each time; fast may use TensorFloat-32 on a GPU, and bfloat16 on a CPU where a short timing finds it quicker."""
     mechanisms: tuple[str, ...] = PAPER_MECHANISMS
     """Transformations to invert, each a name or name=strength, such as noise=0.1."""
+    frequencies: tuple[float, ...] = ()
+    """How often each mechanism is drawn, relative to the others, such as 2 1 1; empty draws all equally often."""
     model: ModelConfig = field(default_factory=ModelConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
+    conscience: ConscienceConfig = field(default_factory=ConscienceConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 
@@ -180,14 +218,28 @@ class RunConfig:
         _require(0 <= self.seed < 2**63, f"seed is {self.seed}; use 0 to 2^63 - 1")
         _require_choices(self)
         _require(len(self.mechanisms) >= 1, "mechanisms is empty; name at least one")
+        _require(
+            len(self.frequencies) in (0, len(self.mechanisms)),
+            f"frequencies has {len(self.frequencies)} numbers for {len(self.mechanisms)} mechanisms; give one each, or none",
+        )
+        for each in self.frequencies:
+            _require(0 < each < math.inf, f"frequencies has {each}; use values above 0")
+        _require(
+            0 <= self.training.losers_in_turn <= self.model.experts,
+            f"training.losers_in_turn is {self.training.losers_in_turn}; use 0 to {self.model.experts}, the experts there are",
+        )
 
 
 SECTIONS = {
     "model": ModelConfig,
     "identity": IdentityConfig,
+    "conscience": ConscienceConfig,
     "training": TrainingConfig,
     "recording": RecordingConfig,
 }
+
+# What earlier versions did not know and so did not write. Their runs did what the defaults of these fields and sections do.
+ADDED = {"model.statistics", "model.others", "conscience", "frequencies", "training.losers_in_turn"}
 
 PRESETS: dict[str, RunConfig] = {
     "tiny": RunConfig(
@@ -207,12 +259,20 @@ PRESETS: dict[str, RunConfig] = {
         identity=IdentityConfig(start="shared", steps=200),
         training=TrainingConfig(steps=600, batch=16),
     ),
+    "robust": RunConfig(
+        preset="robust",
+        model=ModelConfig(norm="batch", statistics="sample"),
+        identity=IdentityConfig(start="shared"),
+        conscience=ConscienceConfig(rule="conscience"),
+        training=TrainingConfig(steps=1200),
+    ),
     "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
 }
 
 PRESET_SENTENCES: dict[str, str] = {
     "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
     "quick": "First contact on a laptop: four experts learn to undo four translations, while you watch.",
+    "robust": "The paper's networks and mechanisms with a conscience: ten of ten nearly always, in a third of the time.",
     "paper": "The paper's setting: ten experts fight over ten mechanisms; most are decided within 500 steps.",
 }
 
@@ -233,6 +293,7 @@ def from_json(data: Mapping[str, Any]) -> RunConfig:
         data.get("schema") == SCHEMA, f"config schema is {data.get('schema')!r}; this version reads {SCHEMA}"
     )
     values = {key: value for key, value in data.items() if key != "schema"}
+    values |= {name: asdict(SECTIONS[name]()) for name in SECTIONS.keys() & ADDED if name not in values}
     sections = {name: _checked(section, values.get(name), f"{name}.") for name, section in SECTIONS.items()}
     outer = _checked(RunConfig, {**values, **sections}, "")
     return RunConfig(**{**outer, **{name: section(**sections[name]) for name, section in SECTIONS.items()}})
@@ -244,7 +305,10 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
     assert isinstance(values, Mapping)
     types = get_type_hints(section)
     for name in sorted(types.keys() ^ values.keys()):
-        _require(False, f"{prefix}{name} is {'missing' if name in types else 'unknown'} in this version")
+        _require(
+            prefix + name in ADDED and name in types,
+            f"{prefix}{name} is {'missing' if name in types else 'unknown'} in this version",
+        )
     for name, value in values.items():
         _require(
             name in SECTIONS or _is_a(value, types[name]),
@@ -257,7 +321,9 @@ def _from_json(value: Any, kind: Any) -> Any:
     """The value in its own type: in JSON a tuple is a list, and a float may be written as a whole number."""
     if kind is float:
         return float(value)
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list | tuple):
+        return tuple(_from_json(each, get_args(kind)[0]) for each in value)
+    return value
 
 
 def _is_a(value: object, kind: Any) -> bool:
@@ -265,7 +331,7 @@ def _is_a(value: object, kind: Any) -> bool:
     if get_origin(kind) is Literal:
         return value in get_args(kind)
     if get_origin(kind) is tuple:
-        return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
+        return isinstance(value, list | tuple) and all(_is_a(each, get_args(kind)[0]) for each in value)
     if kind is float:
         return type(value) in (int, float) and abs(value) < math.inf  # pyright: ignore[reportArgumentType]
     return type(value) is kind

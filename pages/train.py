@@ -48,14 +48,16 @@ def preset_cards(chosen: str | None) -> None:
         with telling():
             job = timing(store)
     for column, (name, config) in zip(st.columns(len(PRESETS)), PRESETS.items()):
-        with column, st.container(border=True, height="stretch"):
-            st.markdown(f"**{name}**  \n{PRESET_SENTENCES[name]}")
-            st.caption(
-                f"{config.model.experts} experts of {config.model.filters} filters · "
-                f"{len(config.mechanisms)} mechanisms · {config.training.steps:,} steps"
-            )
-            seconds = (durations or {}).get(name)
-            st.caption(decisions.timed_in_words(seconds, training, timing=job is None or job.running))
+        # The words at the top and the button at the bottom: cards of one height have their buttons in one line.
+        with column, st.container(border=True, height="stretch", vertical_alignment="distribute"):
+            with st.container():
+                st.markdown(f"**{name}**  \n{PRESET_SENTENCES[name]}")
+                st.caption(
+                    f"{config.model.experts} experts of {config.model.filters} filters · "
+                    f"{len(config.mechanisms)} mechanisms · {config.training.steps:,} steps"
+                )
+                seconds = (durations or {}).get(name)
+                st.caption(decisions.timed_in_words(seconds, training, timing=job is None or job.running))
             choose_button(name, picked=name == chosen)
     if durations is None and job is not None and not job.running:
         said = job.last_words() or "It ended without a word."
@@ -135,7 +137,12 @@ def new_run(base: RunConfig, like: str | None) -> None:
         try:
             config = settings.all_settings(base, above.in_sections, prefix)
             config = replace(
-                config, seed=above.seed, source=above.source, device=above.device, mechanisms=specs
+                config,
+                seed=above.seed,
+                source=above.source,
+                device=above.device,
+                mechanisms=specs,
+                frequencies=decisions.frequencies_for(base, specs),
             )
         except ActionableError as error:
             problem = error

@@ -78,7 +78,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     shutil.rmtree(folder, ignore_errors=True)
     monkeypatch.setenv("ICM_STORE", str(folder))
     store = RunStore(folder)
-    store.write_durations({"tiny": 5.0, "quick": 66.0, "paper": 1080.0})
+    store.write_durations({"tiny": 5.0, "quick": 66.0, "robust": 600.0, "paper": 1080.0})
     return store
 
 

@@ -7,12 +7,22 @@ import pytest
 from icm import config
 from icm.cli.options import Train
 from icm.cli.words import parse, preset_named
-from icm.config import PRESETS, ConfigError, ModelConfig, RunConfig, TrainingConfig
+from icm.config import PRESETS, ConfigError, ConscienceConfig, ModelConfig, RunConfig, TrainingConfig
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_json_gives_the_same_configuration_back(name: str) -> None:
     assert config.from_json(config.to_json(PRESETS[name])) == PRESETS[name]
+
+
+def test_frequencies_come_back_from_json_and_from_the_command_line() -> None:
+    uneven = replace(PRESETS["tiny"], frequencies=(2.0, 1.0, 0.5))
+    data = config.to_json(uneven)
+    assert config.from_json({**data, "frequencies": [2, 1, 0.5]}) == uneven
+    with pytest.raises(ConfigError, match="frequencies is"):
+        config.from_json({**data, "frequencies": ["2", 1, 0.5]})
+    words = config.command_line(uneven).split()[4:]
+    assert parse(Train, words, default=Train(config=PRESETS["tiny"])).config == uneven
 
 
 def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
@@ -21,6 +31,15 @@ def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
         config.from_json({**data, "schema": 99})
     with pytest.raises(ConfigError, match="colour"):
         config.from_json({**data, "colour": "red"})
+
+
+def test_a_run_of_before_the_conscience_does_what_it_did() -> None:
+    data = config.to_json(PRESETS["paper"])
+    del data["conscience"], data["frequencies"], data["training"]["losers_in_turn"]
+    for name in ("statistics", "others"):
+        del data["model"][name]
+    assert config.from_json(data) == PRESETS["paper"]
+    assert (PRESETS["paper"].conscience.rule, PRESETS["paper"].model.statistics) == ("none", "batch")
 
 
 def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -> None:
@@ -56,8 +75,17 @@ def test_every_field_has_a_sentence(section: type) -> None:
         (lambda: ModelConfig(norm="group", filters=6), "6 is not a multiple of 4"),
         (lambda: TrainingConfig(learning_rate=float("nan")), "learning_rate is nan"),
         (lambda: RunConfig(mechanisms=()), "name at least one"),
+        (lambda: RunConfig(frequencies=(1.0,)), "frequencies has 1 numbers for 10 mechanisms; give one each"),
+        (
+            lambda: RunConfig(mechanisms=("noise",), frequencies=(0.0,)),
+            "frequencies has 0.0; use values above",
+        ),
+        (lambda: RunConfig(training=TrainingConfig(losers_in_turn=11)), "losers_in_turn is 11; use 0 to 10"),
+        (lambda: TrainingConfig(losers_in_turn=2, losers_are_fake=False), "losers are no fakes; use 0 or"),
+        (lambda: ModelConfig(statistics="sample"), "model.norm none has no statistics; use norm batch"),
+        (lambda: ConscienceConfig(leak=0.0), "conscience.leak is 0.0; use a value above 0"),
         (lambda: RunConfig(seed=-1), "seed is -1; use 0 to"),
-        (lambda: config.preset("fast"), "unknown preset 'fast'; known: tiny, quick, paper"),
+        (lambda: config.preset("fast"), "unknown preset 'fast'; known: tiny, quick, robust, paper"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_the_value_and_the_remedy(make, sentence: str) -> None:

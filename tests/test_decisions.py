@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from icm.config import RunConfig
+from icm.config import RunConfig, preset
 from icm.measure.evaluation import Evaluation
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
@@ -18,6 +18,7 @@ from pages.ui.decisions import (
     SLOWEST_LOOK,
     carried_over,
     differences,
+    frequencies_for,
     lines_of_card,
     next_frame,
     pace,
@@ -149,3 +150,9 @@ def test_progress_and_time_left_are_of_the_present_phase(run: Run) -> None:
     assert time_left(running) == "15 s"  # 30 steps at 2 a second
     assert time_left(seen(run, "stopped", "stopped")) == "–"
     assert progress(seen(run, "stopped", "created", step=0))[1] == "Never started: Resume begins it"
+
+
+def test_a_mechanism_keeps_its_frequency_in_the_form_and_a_new_one_gets_1() -> None:
+    base = replace(preset("tiny"), frequencies=(2.0, 3.0, 5.0))  # right=6, left=6, contrast
+    assert frequencies_for(base, ["contrast", "noise", "right=2"]) == (5.0, 1.0, 2.0)
+    assert frequencies_for(preset("tiny"), ["contrast", "noise"]) == ()

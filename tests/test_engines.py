@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load, save
 from torch._ops import _OpNamespace
 
-from benchmarks.textbook import Textbook
+from benchmarks.textbook import Sampled, Textbook, of_expert
 from icm.config import ModelConfig, RunConfig
 from icm.images.batches import Batch, generator_for
 from icm.method import engine
@@ -21,11 +21,29 @@ from icm.method.training import start_competition, train_step
 
 EXPERTS = 4
 ENGINES = {"loop": Engine(experts="loop"), "stacked": Engine(experts="stacked")}
+# Norm batch whose statistics are those of a sample, and a discriminator that learns from a sample of the losing answers.
+SAMPLE = "batch, sampled"
+IN_TURN = 3  # experts of four, so that a turn ends with the first again
+FORMS = ["none", "group", "batch", SAMPLE]
 
 
-def make_state(norm: str, engine: Engine, dtype: torch.dtype) -> TrainState:
-    model = ModelConfig(EXPERTS, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5)  # pyright: ignore[reportArgumentType]
-    config = RunConfig(model=model)
+def model_of(form: str) -> ModelConfig:
+    """Small networks with that norm."""
+    return ModelConfig(
+        EXPERTS,
+        filters=8,
+        norm="batch" if form == SAMPLE else form,  # pyright: ignore[reportArgumentType]
+        statistics="sample" if form == SAMPLE else "batch",
+        others=2,
+        discriminator_filters=2,
+        discriminator_hidden=5,
+    )
+
+
+def make_state(form: str, engine: Engine, dtype: torch.dtype) -> TrainState:
+    config = RunConfig(model=model_of(form))
+    if form == SAMPLE:
+        config = replace(config, training=replace(config.training, losers_in_turn=IN_TURN))
     state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.to(dtype)
     state.discriminator.to(dtype)
@@ -33,38 +51,22 @@ def make_state(norm: str, engine: Engine, dtype: torch.dtype) -> TrainState:
     return state
 
 
-def of_expert(
-    bank: ExpertBank, expert: int, values: dict[torch.nn.Parameter, torch.Tensor] | None = None
-) -> list[torch.Tensor]:
-    """An expert's parameters, or what `values` has for them. The order is that of the textbook's expert: layer by layer, the norm
-    after the convolution."""
-    layers = [[weight, bias] for weight, bias in zip(bank.weights, bank.biases)]
-    for layer, scale, shift in zip(layers, bank.scales, bank.shifts):
-        layer += [scale, shift]
-    parameters = [parameter for layer in layers for parameter in layer]
-    return [(parameter if values is None else values[parameter])[expert] for parameter in parameters]
-
-
-@torch.no_grad()
 def textbook_with_the_weights_of(state: TrainState, dtype: torch.dtype) -> Textbook:
     bank = state.experts
-    model = ModelConfig(EXPERTS, filters=8, discriminator_filters=2, discriminator_hidden=5)
-    textbook = Textbook(model, 1e-3, torch.device("cpu"), bank.norm)
+    if bank.others is None:
+        textbook = Textbook(model_of(bank.norm), 1e-3, torch.device("cpu"), bank.norm)
+    else:
+        textbook = Sampled(model_of(SAMPLE), 1e-3, torch.device("cpu"), IN_TURN)
     textbook.experts.to(dtype)
     textbook.discriminator.to(dtype)
-    for index, expert in enumerate(textbook.experts):
-        for mine, theirs in zip(expert.parameters(), of_expert(bank, index), strict=True):
-            mine.copy_(theirs)
-    pairs = zip(textbook.discriminator.parameters(), state.discriminator.parameters(), strict=True)
-    for mine, theirs in pairs:
-        mine.copy_(theirs)
+    textbook.take_weights(bank, state.discriminator)
     return textbook
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "group", "batch"])
-def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, batch: Batch) -> None:
-    state = make_state(norm, ENGINES[engine], torch.float64)
+@pytest.mark.parametrize("form", FORMS)
+def test_two_steps_in_float64_are_the_textbook_loops(engine: str, form: str, batch: Batch) -> None:
+    state = make_state(form, ENGINES[engine], torch.float64)
     textbook = textbook_with_the_weights_of(state, torch.float64)
 
     # Fewer images than experts: in each step one of them wins nothing.
@@ -85,12 +87,12 @@ def test_two_steps_in_float64_are_the_textbook_loops(engine: str, norm: str, bat
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "group", "batch"])
+@pytest.mark.parametrize("form", FORMS)
 def test_winners_and_gradients_in_float32_are_the_textbook_loops(
-    engine: str, norm: str, batch: Batch
+    engine: str, form: str, batch: Batch
 ) -> None:
     """Gradients are compared, not weights: where a gradient is next to nothing, Adam makes a whole step of its rounding error."""
-    state = make_state(norm, ENGINES[engine], torch.float32)
+    state = make_state(form, ENGINES[engine], torch.float32)
     textbook = textbook_with_the_weights_of(state, torch.float32)
 
     winner = textbook.step(batch.canonical, batch.transformed)
@@ -150,14 +152,14 @@ def as_a_file_gives_them(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("norm", ["none", "group", "batch"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_state_that_went_through_a_file_goes_on_to_the_last_bit(
-    engine: str, norm: str, batch: Batch
+    engine: str, form: str, batch: Batch
 ) -> None:
-    never_stopped = make_state(norm, ENGINES[engine], torch.float32)
+    never_stopped = make_state(form, ENGINES[engine], torch.float32)
     train_step(never_stopped, batch.canonical, batch.transformed)
     saved = as_a_file_gives_them(to_arrays(never_stopped))
-    resumed = make_state(norm, ENGINES[engine], torch.float32)
+    resumed = make_state(form, ENGINES[engine], torch.float32)
     load_arrays(resumed, saved)
 
     for state in (never_stopped, resumed):

@@ -1,5 +1,6 @@
 """Running sums of a run's rows: any span of them is what adding up its rows gives."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,61 @@ def test_one_to_one_counts_mechanisms_with_an_expert_of_their_own() -> None:
     assert history_of(ROWS, EXPERTS, MECHANISMS).one_to_one_count() == 0
     # After the first row each has one of its own, and mechanism 2 had no image.
     assert history_of(ROWS[:1], EXPERTS, MECHANISMS).one_to_one_count() == 2
+
+
+def test_one_to_one_counts_from_the_first_step_from_which_it_holds() -> None:
+    apart, merged = [[50, 0], [0, 50]], [[50, 50], [0, 0]]
+    wins = [merged, apart, merged, *[apart] * 6, merged]  # rows of 100 images, 20 steps each
+    scores: list[list[float | None]] = [[0.0, 0.0]] * 2
+    history = history_of(
+        [StepRecord(20 * n, 0.0, 100, table, scores, 10.0, 1.0, 1.0) for n, table in enumerate(wins, 1)], 2, 2
+    )
+    assert history.one_to_one_from(hold=100, images=100) == 80
+    assert history.one_to_one_from(hold=101, images=100) is None
+    assert history.one_to_one_from(hold=0, images=100) == 40
+    # Among the last 200 images those of a merged row are still seen one row later.
+    assert history.one_to_one_from(hold=80, images=200) == 100
+    assert history_of([], 2, 2).one_to_one_from() is None
+
+
+def biased(step: int, bias: list[float], decided: int) -> StepRecord:
+    plain = row(step, [[4, 0, 0], [0, 6, 0]])
+    return replace(plain, bias=bias, decided=decided)
+
+
+def test_a_conscience_is_told_as_the_bias_at_the_end_and_the_share_that_it_decided(tmp_path: Path) -> None:
+    rows = [biased(5, [0.5, -0.5], 4), biased(10, [2.0, -1.0], 1), biased(15, [0.0, 0.0], 0)]
+    writer = HistoryWriter(tmp_path / "history.f8", EXPERTS, MECHANISMS, rows[:1], conscience=True)
+    for each in rows[1:]:
+        writer.append(each)
+    history = read_history(tmp_path / "history.f8", EXPERTS, MECHANISMS, conscience=True)
+    spans = history.spans(np.array([1, 2, 3]), images=20)
+    assert spans.bias.tolist() == [[0.5, -0.5], [2.0, -1.0], [0.0, 0.0]]
+    assert spans.decided.tolist() == [4 / 10, 5 / 20, 1 / 20]
+    assert spans.wins[-1].tolist() == [[8, 0, 0], [0, 12, 0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, None),
+        ({"bias": [1.0]}, "its bias is not 2 numbers"),
+        ({"bias": [1.0, float("nan")]}, "its bias is not 2 numbers"),
+        ({"bias": "ab"}, "its bias is not 2 numbers"),
+        ({"decided": 11}, "its bias decided more images than there were"),
+        ({"decided": 0.5}, "its decided is no count"),
+    ],
+)
+def test_a_row_of_a_conscience_that_cannot_be_so_is_told(change: dict, said: str | None) -> None:
+    written = {**biased(5, [0.5, -0.5], 4).to_json(), **change}
+    if said is None:
+        assert StepRecord.from_json(written, EXPERTS, MECHANISMS, conscience=True).to_json() == written
+        said = "it is no row"  # to a run without a conscience
+        with pytest.raises(ValueError, match=said):
+            StepRecord.from_json(written, EXPERTS, MECHANISMS)
+        return
+    with pytest.raises(ValueError, match=said):
+        StepRecord.from_json(written, EXPERTS, MECHANISMS, conscience=True)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from icm.config import ModelConfig, RunConfig
+from icm.config import ConscienceConfig, ModelConfig, RunConfig
 from icm.images.batches import Batch, generator_for
 from icm.method.engine import Engine
 from icm.method.state import TrainState, init_state
@@ -83,21 +83,29 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return request.param
 
 
-def make_state(norm: str, device: str, losers_are_fake: bool = True) -> TrainState:
+def make_state(norm: str, device: str, losers: str, rule: str) -> TrainState:
+    """`losers` are fake, no fakes, or fake in turn; `rule` is that of the conscience. With one, norm batch takes its statistics
+    from a sample."""
     model = ModelConfig(experts=4, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5)  # pyright: ignore[reportArgumentType]
-    config = RunConfig(model=model)
-    config = replace(config, training=replace(config.training, losers_are_fake=losers_are_fake))
+    if norm == "batch" and rule != "none":
+        model = replace(model, statistics="sample")
+    config = RunConfig(model=model, conscience=ConscienceConfig(rule=rule, until=1))  # pyright: ignore[reportArgumentType]
+    training = replace(
+        config.training, losers_are_fake=losers != "no fakes", losers_in_turn=3 if losers == "in turn" else 0
+    )
+    config = replace(config, training=training)
     state = init_state(config, generator_for(3, "weights"), torch.device(device), Engine(experts="stacked"))
     start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))
     return state
 
 
-@pytest.mark.parametrize("losers_are_fake", [True, False])
+@pytest.mark.parametrize("losers", ["fake", "no fakes", "in turn"])
+@pytest.mark.parametrize("rule", ["none", "conscience"])
 @pytest.mark.parametrize("norm", ["none", "group", "batch"])
 def test_a_step_on_stacked_experts_reads_nothing_back_and_takes_nothing_from_the_host(
-    norm: str, losers_are_fake: bool, device: str, batch: Batch
+    norm: str, rule: str, losers: str, device: str, batch: Batch
 ) -> None:
-    state = make_state(norm, device, losers_are_fake)
+    state = make_state(norm, device, losers, rule)
     canonical, transformed = batch.canonical.to(device), batch.transformed.to(device)
     with torch_watches(device), Watch() as watch:
         train_step(state, canonical, transformed)  # in its first step Adam makes its moments

@@ -1,7 +1,7 @@
 """A run that was stopped and resumed equals the unbroken one bit for bit: weights, both optimisers, metrics."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +24,10 @@ IDENTITY_STEPS, STEPS = 4, 18
 def the_last_expert_never_wins() -> Iterator[None]:
     """It never wins, whatever its scores. The tests need an expert without a win, which keeps its weights, moments and clock."""
 
-    def without_the_last(answers: Tensor, logits: Tensor) -> Contest:
+    def without_the_last(answers: Tensor, logits: Tensor, bias: Tensor) -> Contest:
         masked = logits.clone()
         masked[-1] = -torch.inf
-        return replace(compete(answers, masked), logits=logits)
+        return replace(compete(answers, masked, bias), logits=logits)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("icm.method.training.compete", without_the_last)
@@ -90,9 +90,31 @@ def is_same(run: Run, other: Run) -> bool:
     return rows_of(run) == rows_of(other) and all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
 
+def with_batch_norm(config: RunConfig) -> RunConfig:
+    return replace(config, model=replace(config.model, norm="batch"))
+
+
+def with_a_conscience(config: RunConfig) -> RunConfig:
+    """It ends half-way, and each winner learns with a sample of the batch."""
+    return replace(
+        config,
+        model=replace(config.model, norm="batch", statistics="sample", others=3),
+        conscience=replace(config.conscience, rule="conscience", until=STEPS // 2),
+    )
+
+
+@pytest.mark.parametrize("form", [None, with_batch_norm, with_a_conscience])
 def test_stopped_again_and_again_and_resumed_is_as_if_never_stopped(
-    store: RunStore, root: Path, config: RunConfig, unbroken: Run
+    store: RunStore,
+    root: Path,
+    config: RunConfig,
+    unbroken: Run,
+    form: Callable[[RunConfig], RunConfig] | None,
 ) -> None:
+    if form:
+        config = form(config)
+        unbroken = store.create("unbroken", config, {})
+        train(unbroken, root)
     run = store.create("stopped", config, {})
     steps = sorted(random.Random(2018).sample(range(1, STEPS), 5))
     for stop_at in [("identity", 2), *(("competing", step) for step in steps)]:

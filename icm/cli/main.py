@@ -1,4 +1,4 @@
-"""The command line: python -m icm train | resume | stop | runs | evaluate | data | speed | reader | export
+"""The command line: python -m icm train | resume | stop | runs | evaluate | data | speed | reader | export | study
 
 Exit codes: 0 done, 2 wrong words on the command line, 3 the run is already being trained, 1 anything else. A user's mistake is
 answered by one line on standard error."""
@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
-from icm.cli import measuring, training
+from icm.cli import measuring, studies, training
 from icm.cli.terminal import silence
 from icm.cli.words import UsageError
 from icm.config import ConfigError
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "speed": measuring.speed,
     "reader": measuring.reader,
     "export": measuring.export,
+    "study": studies.study,
 }
 
 

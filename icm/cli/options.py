@@ -131,3 +131,20 @@ class Export:
     """Held-out digits to measure on, each sent through every mechanism."""
     seeds_tried: str = "not said"
     """How the run was chosen, for its card."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Trains and measures a named table of settings over many seeds, sums it up, and goes on where it was interrupted."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """Name of the study, such as robust."""
+    where: Places = field(default_factory=Where)
+    seeds: str = "0:20"
+    """Seeds, as a range whose end is left out, or one by one: 3,7,11."""
+    only: tuple[str, ...] = ()
+    """Variants to run; all when not given."""
+    workers: int = 1
+    """Runs at a time, each a process with one thread."""
+    out: Path | None = None
+    """Folder for the result NAME.json; docs/results in the project when not given."""

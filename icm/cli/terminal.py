@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from icm.config import RunConfig
-from icm.runs.history import IMAGES_IN_VIEW, history_of
+from icm.runs.history import IMAGES_IN_VIEW, history_of, shape_of
 from icm.runs.run import Run
 
 if TYPE_CHECKING:
@@ -101,15 +101,16 @@ class OneToOne:
     """The count that a person waits for: mechanisms with an expert of their own, over the newest images."""
 
     def __init__(self, config: RunConfig) -> None:
-        self.experts, self.mechanisms = config.model.experts, len(config.mechanisms)
+        self.shape = shape_of(config)
         rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
         self.records = deque(maxlen=rows)
 
     def __str__(self) -> str:
         if not self.records:
             return ""
-        count = history_of(self.records, self.experts, self.mechanisms).one_to_one_count()
-        return f"{count} of {self.mechanisms} one-to-one"
+        experts, mechanisms, conscience = self.shape
+        count = history_of(self.records, experts, mechanisms, conscience).one_to_one_count()
+        return f"{count} of {mechanisms} one-to-one"
 
 
 def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:

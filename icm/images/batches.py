@@ -53,13 +53,24 @@ def split_halves(train: Pixels, seed: int, device: torch.device = CPU) -> Halves
     return Halves(canonical=train[order[:middle]].to(device), transformed=train[order[middle:]].to(device))
 
 
-def draw_batch(halves: Halves, mechanisms: Sequence[Mechanism], size: int, generator: Generator) -> Batch:
-    """`size` canonical images and `size` others, each changed by a mechanism drawn at random.
+def draw_batch(
+    halves: Halves,
+    mechanisms: Sequence[Mechanism],
+    size: int,
+    generator: Generator,
+    frequencies: Sequence[float] = (),
+) -> Batch:
+    """`size` canonical images and `size` others, each changed by a mechanism drawn at random: in proportion to `frequencies`, or
+    all equally often where these are empty.
 
     Halves and generator must be on the same device; the batch is on it too."""
     canonical = _draw(halves.canonical, size, generator)
     original = _draw(halves.transformed, size, generator)
-    mechanism = torch.randint(len(mechanisms), (size,), generator=generator, device=original.device)
+    if frequencies:
+        weights = torch.tensor(frequencies, device=original.device)
+        mechanism = torch.multinomial(weights, size, replacement=True, generator=generator)
+    else:
+        mechanism = torch.randint(len(mechanisms), (size,), generator=generator, device=original.device)
     transformed = apply_each(original, mechanism, mechanisms, generator)
     return Batch(canonical=canonical, transformed=transformed, original=original, mechanism=mechanism)
 

@@ -22,7 +22,7 @@ from icm.jobs.session import Draw, Heartbeat, TrainerSession
 from icm.method.engine import DeviceError, Engine, choose_device, choose_engine, set_arithmetic
 from icm.method.state import TrainState, init_state, load_arrays
 from icm.runs.errors import START_ANEW, StoreError
-from icm.runs.history import HistoryWriter
+from icm.runs.history import HistoryWriter, shape_of
 from icm.runs.records import Rows, Window, read_rows
 from icm.runs.run import Run
 
@@ -38,11 +38,11 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
     notices = _other_torch(run)
     engine, environment = _settle_engine(run, device, config.arithmetic)
     state, draw = new_learner(config, root, device, engine)
-    experts, mechanisms = config.model.experts, len(config.mechanisms)
-    window = Window(experts, mechanisms)
+    experts, mechanisms, conscience = shape_of(config)
+    window = Window(experts, mechanisms, conscience)
     notices += _load_newest(run, state, window)
 
-    rows = read_rows(run.rows.lines(), experts, mechanisms, until=state.step)
+    rows = read_rows(run.rows.lines(), experts, mechanisms, state.step, conscience)
     notices += rows.damaged + _missing_rows(rows, window, state.step, config.training.batch)
     run.rows.replace(rows.lines)
     run.write_environment(environment)
@@ -51,7 +51,7 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
         config=config,
         state=state,
         window=window,
-        history=HistoryWriter(run.rows.history_file, experts, mechanisms, rows.records),
+        history=HistoryWriter(run.rows.history_file, experts, mechanisms, rows.records, conscience),
         draw=draw,
         heartbeat=Heartbeat(run),
         asked_to_stop=asked_to_stop,
@@ -70,7 +70,7 @@ def new_learner(
 
     def draw(stream: str, step: int, size: int) -> Batch:
         generator = generator_for(config.seed, stream, step, device)
-        return draw_batch(halves, mechanisms, size, generator)
+        return draw_batch(halves, mechanisms, size, generator, config.frequencies)
 
     return init_state(config, generator_for(config.seed, "weights"), device, engine), draw
 

@@ -13,9 +13,12 @@ from icm import files
 children: list[subprocess.Popen[bytes]] = []  # processes begun here that may still run
 
 
-def begin(words: list[str], store: Path, root: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
-    """Starts a command of this package as a process that outlives this one."""
+def begin(
+    words: list[str], store: Path, root: Path, output: IO[bytes] | int, threads: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a command of this package as a process that outlives this one. `threads` is how many torch takes there."""
     reap()
+    limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     process = subprocess.Popen(
         [sys.executable, "-m", "icm", *words, "--store", str(store), "--data-root", str(root.resolve())],
         cwd=files.PROJECT,
@@ -23,7 +26,7 @@ def begin(words: list[str], store: Path, root: Path, output: IO[bytes] | int) ->
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **limit},
     )
     children.append(process)
     return process
@@ -63,9 +66,9 @@ class Job:
         return said[-1].removeprefix("icm: ") if said else ""
 
 
-def start_job(words: list[str], store: Path, root: Path) -> Job:
+def start_job(words: list[str], store: Path, root: Path, threads: int | None = None) -> Job:
     with files.on_disk(Path(tempfile.tempdir or "the folder for temporary files"), "written"):
         log = Path(tempfile.mkdtemp()) / "log.txt"
         output = log.open("wb")
     with output:
-        return Job(begin(words, store, root, output), log)
+        return Job(begin(words, store, root, output, threads), log)

@@ -119,7 +119,8 @@ class TrainerSession:
     def write_row(self) -> StepRecord:
         """Appends the row of the steps since the last row to metrics.jsonl, and the running sums to history.f8."""
         self.run.trainer.check_place()
-        record = self.window.take(self.state.step)
+        has_bias = self.state.conscience.rule == "conscience"
+        record = self.window.take(self.state.step, self.state.bias.tolist() if has_bias else None)
         self.run.rows.append(record.to_json())
         self.history.append(record)
         return record

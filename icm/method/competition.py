@@ -1,4 +1,5 @@
-"""Who wins, and the two losses (section 3 of the paper). Pure functions on tensors; axes: expert, batch.
+"""Who wins, and the two losses (section 3 of the paper), and a conscience that the paper does not have. Pure functions on
+tensors; axes: expert, batch.
 
 E_j is an expert and D the discriminator. D is a probability, but our discriminator returns its logit z: D = sigmoid(z), so
 -log D = softplus(-z) and -log(1 - D) = softplus(z)."""
@@ -6,11 +7,14 @@ E_j is an expert and D the discriminator. D is a probability, but our discrimina
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from icm.config import ConscienceConfig
 from icm.shapes import Answers, Images, Logits, Winner
+
+NO_BIAS = 0.01  # logits; a bias that has leaked away to less than this counts as none
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,13 @@ class Contest:
     """One round: every answer, every score and who won each image."""
 
     answers: Answers
-    logits: Logits
+    logits: Logits  # the discriminator's scores; without any bias
     winner: Winner
+
+    @property
+    def winner_by_score(self) -> Winner:
+        """Who would have won by the score alone."""
+        return self.logits.argmax(dim=0)
 
     @property
     def restored(self) -> Images:
@@ -27,9 +36,27 @@ class Contest:
         return self.answers[self.winner, torch.arange(len(self.winner), device=self.winner.device)]
 
 
-def compete(answers: Answers, logits: Logits) -> Contest:
-    """Each image is won by the expert whose answer has the highest logit; of equal ones, by the first."""
-    return Contest(answers=answers, logits=logits, winner=logits.argmax(dim=0))
+def compete(answers: Answers, logits: Logits, bias: Float[Tensor, " expert"] | None = None) -> Contest:
+    """Each image is won by the expert whose answer has the highest logit; of equal ones, by the first.
+
+    With a `bias`, in logits, by the expert whose logit and bias together are the highest."""
+    scores = logits if bias is None else logits + bias[:, None]
+    return Contest(answers=answers, logits=logits, winner=scores.argmax(dim=0))
+
+
+def next_bias(
+    bias: Float[Tensor, " expert"], winner: Winner, step: int, conscience: ConscienceConfig
+) -> Float[Tensor, " expert"]:
+    """The bias after step `step`, whose images `winner` says who won: more for an expert that won less than its share of them.
+
+    A conscience for competitive learning is DeSieno's (1988); this form, which needs no label, no loss and no gradient, is the
+    balancing of mixtures of experts by Wang et al. (2024, arXiv 2408.15664). It takes every mechanism to be equally frequent.
+    After step `until` what is left leaks away, and the score alone decides."""
+    bias = (1 - conscience.leak) * bias
+    if step > conscience.until:
+        return torch.where(bias.abs() < NO_BIAS, 0.0, bias)
+    share = count_wins(winner, len(bias)) / len(winner)
+    return bias + conscience.rate * (1 / len(bias) - share)
 
 
 def count_wins(winner: Int[Tensor, " batch"], experts: int) -> Int[Tensor, " expert"]:
@@ -57,6 +84,21 @@ def discriminator_loss(
     return softplus(-canonical).mean() + softplus(fakes).mean()
 
 
-def winners_logits(contest: Contest) -> Float[Tensor, "1 batch"]:
+def discriminator_loss_in_turn(
+    canonical: Float[Tensor, " canonical"],
+    winners: Float[Tensor, " batch"],
+    in_turn: Float[Tensor, "turn batch"],
+    lost: Bool[Tensor, "turn batch"],
+    experts: int,
+) -> Float[Tensor, ""]:
+    """`discriminator_loss`, estimated from the scores of the winning answers and of those of the experts in turn.
+
+    `lost` says which of the latter lost. Every expert's turn is equally frequent, so that the mean over turns is the loss."""
+    losing = (softplus(in_turn) * lost).sum() * (experts / len(in_turn))
+    fakes = (softplus(winners).sum() + losing) / (experts * len(winners))
+    return softplus(-canonical).mean() + fakes
+
+
+def winners_logits(logits: Logits, winner: Winner) -> Float[Tensor, "1 batch"]:
     """The score of each image's winning answer."""
-    return torch.gather(contest.logits, dim=0, index=contest.winner[None])
+    return torch.gather(logits, dim=0, index=winner[None])

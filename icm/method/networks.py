@@ -5,6 +5,7 @@ the bank runs them; the answers are the same but for rounding."""
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,7 +17,8 @@ from icm.method.engine import PLAIN, Engine, precision
 from icm.shapes import Answers, ImageLogits, Images, Winner
 
 GROUPS = 4  # groups of filters for `norm: group`
-BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default
+BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default, like the next
+BATCH_NORM_EPSILON = 1e-5
 HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
 # Images that the discriminator takes at once on a CPU; more do not fit into its cache (docs/LOG.md).
 PIECE = 96
@@ -72,10 +74,18 @@ class ExpertBank(nn.Module):
     """N' experts, each a map from images to images: four 3x3 convolutions with ELU, one more to a single channel, a sigmoid."""
 
     def __init__(
-        self, experts: int, filters: int, norm: str, generator: Generator, engine: Engine = PLAIN
+        self,
+        experts: int,
+        filters: int,
+        norm: str,
+        generator: Generator,
+        engine: Engine = PLAIN,
+        others: int | None = None,
     ) -> None:
+        """With norm batch and `others`, a winner learns with the statistics of the images it won and so many others."""
         super().__init__()
         self.experts, self.filters, self.norm, self.engine = experts, filters, norm, engine
+        self.others = others
         widths = [1, *[filters] * HIDDEN_LAYERS, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(widths):
@@ -94,16 +104,14 @@ class ExpertBank(nn.Module):
             self.register_buffer("running_variance", torch.ones(HIDDEN_LAYERS, experts, filters))
 
     @property
-    def mixes_images(self) -> bool:
-        """Whether an answer depends on the other images of the batch."""
-        return self.norm == "batch"
+    def winners_again(self) -> bool:
+        """Whether the winners run once more, with gradient, to learn; if not, all answers keep their gradient.
 
-    @property
-    def winners_alone(self) -> bool:
-        """Whether each winner runs once more, alone and with gradient, to learn; if not, all answers keep their gradient.
-
-        To run winners alone the host must know who won. A GPU would have to wait for that at every step."""
-        return self.engine.experts == "loop" and not self.mixes_images
+        With norm batch an answer depends on the other images of the batch, so that winners run again only with a sample of
+        these. To run each winner on its images alone the host must know who won, for which a GPU would have to wait."""
+        if self.norm == "batch":
+            return self.others is not None
+        return self.engine.experts == "loop"
 
     def forward(self, images: Images, experts: list[int] | None = None) -> Answers:
         """The answers of the named experts, all by default, to every image."""
@@ -118,21 +126,46 @@ class ExpertBank(nn.Module):
         return torch.cat(answers)
 
     def answer_as_winner(self, images: Images, winner: Winner) -> Images:
-        """The answer to each image of the expert that won it; no other expert runs. ValueError for a bank that mixes images."""
-        if self.mixes_images:
+        """The answer to each image of the expert that won it, as that expert gives it in a pass of its own.
+
+        With norm batch that pass normalises by the images that the expert won and the first `others` of those that it did not
+        win; which ones these are is chance, since the images of a batch are in random order. Running means stay as they are.
+        ValueError for norm batch without `others`."""
+        if self.norm == "batch" and self.others is None:
             raise ValueError("norm 'batch' mixes the images of a batch: gather the winners from all answers")
+        if self.engine.experts == "stacked":
+            # All answer all: to run each on its own images the host would have to know who won.
+            parameters = [layer.flatten(0, 1) for layer in self.parameters()]
+            answers = self._answers(slice(None), parameters, images, seen=self._seen(winner))
+            return answers[winner, torch.arange(len(images), device=images.device)]
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
         order = winner.argsort(stable=True)
         won = torch.bincount(winner, minlength=self.experts).tolist()
-        answers = [
-            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], part)[0]
-            for each, part in enumerate(images[order].split(won))
-            if len(part)
-        ]
+        answers = []
+        for each, mine in enumerate(order.split(won)):
+            if len(mine):
+                beside = (winner != each).nonzero().flatten()[: self.others or 0]
+                part = images[torch.cat([mine, beside])]
+                parameters = [layer[each] for layer in stacked]
+                answered = self._answers(slice(each, each + 1), parameters, part, seen="all")
+                answers.append(answered[0, : len(mine)])
         return torch.cat(answers)[order.argsort()]
 
-    def _answers(self, experts: slice | list[int], parameters: list[Tensor], images: Images) -> Answers:
-        """The answers of `experts`, whose `parameters` come with expert and filter flattened into one axis."""
+    def _seen(self, winner: Winner) -> Float[Tensor, "batch expert"]:
+        """1 for an image whose statistics an expert learns with: those it won and the first `others` of the rest."""
+        lost = winner[:, None] != torch.arange(self.experts, device=winner.device)
+        return (~lost | (lost.cumsum(0) <= (self.others or 0))).to(self.biases[0].dtype)
+
+    def _answers(
+        self,
+        experts: slice | list[int],
+        parameters: list[Tensor],
+        images: Images,
+        seen: Float[Tensor, "batch expert"] | Literal["all"] | None = None,
+    ) -> Answers:
+        """The answers of `experts`, whose `parameters` come with expert and filter flattened into one axis.
+
+        `seen` is for a pass in which winners learn: the images by whose statistics norm batch normalises."""
         layers = HIDDEN_LAYERS + 1
         weights, biases = parameters[:layers], parameters[layers : 2 * layers]
         scales, shifts = parameters[2 * layers : 3 * layers - 1], parameters[3 * layers - 1 :]
@@ -146,17 +179,28 @@ class ExpertBank(nn.Module):
                 else:
                     x = functional.conv2d(x, weights[layer], biases[layer], padding=1, groups=groups)
                 if self.norm != "none":
-                    x = self._normalise(x, layer, experts, scales[layer], shifts[layer])
+                    x = self._normalise(x, layer, experts, scales[layer], shifts[layer], seen)
                 x = elu(x)
             x = functional.conv2d(x, weights[-1], biases[-1], padding=1, groups=groups)
         return x.to(images.dtype).sigmoid().transpose(0, 1).unsqueeze(2)
 
     def _normalise(
-        self, x: Tensor, layer: int, experts: slice | list[int], scale: Tensor, shift: Tensor
+        self,
+        x: Tensor,
+        layer: int,
+        experts: slice | list[int],
+        scale: Tensor,
+        shift: Tensor,
+        seen: Tensor | Literal["all"] | None,
     ) -> Tensor:
-        """Normalises one layer. While training with norm batch it also changes these experts' running mean and variance."""
+        """Normalises one layer. While training with norm batch it also changes these experts' running mean and variance, but
+        not in a pass in which winners learn."""
         if self.norm == "group":
             return functional.group_norm(x, GROUPS * (len(scale) // self.filters), scale, shift)
+        if seen == "all":
+            return functional.batch_norm(x, None, None, scale, shift, training=True)
+        if isinstance(seen, Tensor):
+            return _norm_by_the_seen(x, seen, scale, shift)
         mean, variance = self.running_mean[layer], self.running_variance[layer]
         # A slice gives a view, into which batch_norm writes. A list gives a copy, which is written back below.
         means, variances = mean[experts], variance[experts]
@@ -172,6 +216,22 @@ class ExpertBank(nn.Module):
         if self.training and isinstance(experts, list):
             mean[experts], variance[experts] = means, variances
         return x
+
+
+def _norm_by_the_seen(
+    x: Float[Tensor, "batch filters height width"],
+    seen: Float[Tensor, "batch expert"],
+    scale: Float[Tensor, " filters"],
+    shift: Float[Tensor, " filters"],
+) -> Float[Tensor, "batch filters height width"]:
+    """Batch norm by the statistics of those images that each expert has seen; `filters` are those of all experts."""
+    each = seen[:, :, None].expand(-1, -1, len(scale) // seen.shape[1]).flatten(1)[:, :, None, None]
+    pixels = each.sum(dim=0).clamp(min=1) * x.shape[2] * x.shape[3]  # 1: an expert may have seen none
+    mean = (x * each).sum(dim=(0, 2, 3))[:, None, None] / pixels
+    variance = ((x - mean).square() * each).sum(dim=(0, 2, 3))[:, None, None] / pixels
+    return (x - mean) * (scale[:, None, None] * (variance + BATCH_NORM_EPSILON).rsqrt()) + shift[
+        :, None, None
+    ]
 
 
 class Discriminator(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from icm.config import RunConfig
+from icm.config import ConscienceConfig, RunConfig
 from icm.errors import ActionableError
 from icm.method.adam import DiscriminatorAdam, ExpertAdam
 from icm.method.engine import PLAIN, Engine
@@ -29,8 +29,11 @@ class TrainState:
     expert_adam: ExpertAdam
     discriminator_adam: DiscriminatorAdam
     losers_are_fake: bool
+    losers_in_turn: int
+    conscience: ConscienceConfig
     can_copy: Bool[Tensor, " expert"]  # experts whose identity initialisation is over
     copy_error: Float[Tensor, " expert"]  # running mean of each one's squared error; starts at 1
+    bias: Float[Tensor, " expert"]  # what the conscience adds to each one's logits
     identity_steps: int = 0  # steps of the identity phase done
     competing: bool = False
     step: int = 0  # steps of the competition done
@@ -45,7 +48,10 @@ def init_state(
 ) -> TrainState:
     """Fresh networks and optimisers. `generator` is on the CPU, so the weights are the same on every device."""
     model = config.model
-    experts = ExpertBank(model.experts, model.filters, model.norm, generator, engine=engine).to(device)
+    others = model.others if model.statistics == "sample" else None
+    experts = ExpertBank(
+        model.experts, model.filters, model.norm, generator, engine=engine, others=others
+    ).to(device)
     discriminator = Discriminator(
         model.discriminator_filters, model.discriminator_hidden, generator, engine=engine
     ).to(device)
@@ -62,8 +68,11 @@ def init_state(
             fused=engine.experts == "stacked",
         ),
         losers_are_fake=config.training.losers_are_fake,
+        losers_in_turn=config.training.losers_in_turn,
+        conscience=config.conscience,
         can_copy=can_copy,
         copy_error=torch.ones(model.experts, device=device),
+        bias=torch.zeros(model.experts, device=device),
     )
 
 
@@ -125,4 +134,5 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
         **{f"{MOMENTS}{index}.step": clock for index, clock in enumerate(discriminator.clock)},
         "copies": state.can_copy,
         "copy_error": state.copy_error,
+        **({"bias": state.bias} if state.conscience.rule == "conscience" else {}),
     }

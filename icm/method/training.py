@@ -17,11 +17,13 @@ from icm.method.competition import (
     compete,
     count_wins,
     discriminator_loss,
+    discriminator_loss_in_turn,
+    next_bias,
     winners_logits,
     winners_loss,
 )
 from icm.method.state import TrainState
-from icm.shapes import Images
+from icm.shapes import Answers, Images
 
 NEWEST_ERROR = 0.1  # weight of the newest error in the running mean: about ten batches count
 
@@ -84,22 +86,17 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     to please the discriminator as it is after that step."""
     experts, discriminator = state.experts, state.discriminator
 
-    # Every expert answers every image. This pass has no gradient where the winners run once more alone.
-    with torch.set_grad_enabled(not experts.winners_alone):
+    # Every expert answers every image. This pass has no gradient where the winners run once more.
+    with torch.set_grad_enabled(not experts.winners_again):
         answers = experts(transformed)
     shown = answers.detach()  # the discriminator's loss must not reach the experts
-    logits = discriminator(torch.cat([shown.flatten(0, 1), canonical]))
-    answer_logits = logits[: -len(canonical)].view(shown.shape[:2])
-    contest = compete(shown, answer_logits)
-
-    # The discriminator: canonical images are real, answers are fake, the losers' too.
-    fakes = answer_logits if state.losers_are_fake else winners_logits(contest)
-    loss = discriminator_loss(logits[-len(canonical) :], fakes)
+    judge = _judge_in_turn if state.losers_in_turn else _judge_all
+    contest, loss = judge(state, canonical, shown)
     loss.backward()
     state.discriminator_adam.step()
 
     # The winners: each expert on the images it won.
-    if experts.winners_alone:
+    if experts.winners_again:
         winning = experts.answer_as_winner(transformed, contest.winner)
     else:
         winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
@@ -108,9 +105,40 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     won = count_wins(contest.winner, experts.experts) > 0
     state.expert_adam.step(gradients, won)
 
+    if state.conscience.rule == "conscience":
+        state.bias = next_bias(state.bias, contest.winner, state.step + 1, state.conscience)
     state.step += 1
     return StepOutput(
-        contest=Contest(shown, answer_logits.detach(), contest.winner),
+        contest=contest,
         expert_loss=expert_loss.detach() / won.sum(),
         discriminator_loss=loss.detach(),
     )
+
+
+def _judge_all(state: TrainState, canonical: Images, answers: Answers) -> tuple[Contest, Float[Tensor, ""]]:
+    """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too."""
+    logits = state.discriminator(torch.cat([answers.flatten(0, 1), canonical]))
+    of_answers = logits[: -len(canonical)].view(answers.shape[:2])
+    contest = compete(answers, of_answers.detach(), state.bias)
+    fakes = of_answers if state.losers_are_fake else winners_logits(of_answers, contest.winner)
+    return contest, discriminator_loss(logits[-len(canonical) :], fakes)
+
+
+def _judge_in_turn(
+    state: TrainState, canonical: Images, answers: Answers
+) -> tuple[Contest, Float[Tensor, ""]]:
+    """The contest, and an estimate of the discriminator's loss from the winners' answers and those of the experts in turn.
+
+    The scores need all answers. Only those in turn keep their gradient from that pass; the winners' are scored once more."""
+    turn, first = state.losers_in_turn, state.step * state.losers_in_turn % len(answers)
+    rolled = answers.roll(-first, dims=0)  # the experts in turn come first
+    with torch.no_grad():
+        rest = state.discriminator(rolled[turn:].flatten(0, 1)).view(rolled[turn:].shape[:2])
+    logits = state.discriminator(torch.cat([rolled[:turn].flatten(0, 1), canonical]))
+    in_turn = logits[: -len(canonical)].view(rolled[:turn].shape[:2])
+    contest = compete(answers, torch.cat([in_turn.detach(), rest]).roll(first, dims=0), state.bias)
+    winners = state.discriminator(contest.restored)
+    expert = (torch.arange(turn, device=state.device) + first) % len(answers)
+    lost = expert[:, None] != contest.winner
+    loss = discriminator_loss_in_turn(logits[-len(canonical) :], winners, in_turn, lost, len(answers))
+    return contest, loss

@@ -1,24 +1,28 @@
 """history.f8: the rows of a run as running sums, in records of one size. The sums over any span, however long, are the
 difference of two records, so little of the file is ever read. metrics.jsonl holds the same rows as text.
 
-A record holds the numbers named in `FIXED`, then wins, then scores, as little-endian float64. Point 0 is the start of the
+A record holds the numbers named in `FIXED`, then wins, then scores, as little-endian float64; in a run with a conscience also
+how many images the bias decided, and the bias of each expert as it is then, which is no sum. Point 0 is the start of the
 competition and has no record; point i comes after row i. Axes: point, expert, mechanism. Numpy only."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from icm import files
+from icm.config import RunConfig
 from icm.errors import ActionableError
 from icm.files import LARGEST
-from icm.ownership import experts_with_own, owners, win_share
+from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
 from icm.runs.records import StepRecord, read_rows
 from icm.runs.run import Run
 
 IMAGES_IN_VIEW = 1000  # counts and shares of a run that goes on are over at least so many newest images
+HOLD = 100  # steps that one expert for each mechanism must last to count as reached
+IMAGES_TO_JUDGE = 320  # 32 of each of ten mechanisms
 FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss", "seconds")
 NUMBER = np.dtype("<f8")
 NEVER_LATER = 10**18  # a step that no run reaches
@@ -38,6 +42,8 @@ class Span:
     score: Float[np.ndarray, "end expert mechanism"]  # mean logit; nan without an image of the mechanism
     psnr: Float[np.ndarray, " end"]  # dB, mean over images
     losses: Float[np.ndarray, "end 2"]  # the experts' and the discriminator's, means over steps
+    decided: Float[np.ndarray, " end"]  # share of images that the conscience's bias decided
+    bias: Float[np.ndarray, "end expert"]  # logits, at the end; 0 without a conscience
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class History:
     sums: Float[np.ndarray, "row number"]
     experts: int
     mechanisms: int
+    conscience: bool = False
 
     @property
     def rows(self) -> int:
@@ -71,7 +78,7 @@ class History:
     def until(self, step: int) -> "History":
         """The history as it was after `step` steps."""
         (rows,) = self._rows_up_to(np.array([float(step)]), FIXED.index("step"))
-        return History(self.sums[:rows], self.experts, self.mechanisms)
+        return replace(self, sums=self.sums[:rows])
 
     def recent(self, images: int = IMAGES_IN_VIEW) -> Span:
         """One span: the newest rows, as few as hold at least `images` images, or all rows where they hold fewer."""
@@ -89,6 +96,21 @@ class History:
     def one_to_one_count(self) -> int:
         """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
         return experts_with_own(owners(win_share(self.recent().wins[0])))
+
+    def one_to_one_from(self, hold: int = HOLD, images: int = IMAGES_TO_JUDGE) -> int | None:
+        """The first step from which each mechanism had an expert of its own for at least `hold` steps; None without one.
+
+        Each row is judged by the newest rows before it that hold `images` images, so a step is at most that much too late."""
+        spans = self.spans(np.arange(1, self.rows + 1), images)
+        begun = None
+        for step, wins in zip(spans.step, spans.wins):
+            if not is_one_to_one(owners(win_share(wins))):
+                begun = None
+            elif begun is None:
+                begun = int(step)
+            if begun is not None and step - begun >= hold:
+                return begun
+        return None
 
     def _at(self, points: Int[np.ndarray, " point"]) -> Float[np.ndarray, "point number"]:
         if self.rows == 0:
@@ -110,10 +132,13 @@ class History:
     def _between(self, begins: Int[np.ndarray, " end"], ends: Int[np.ndarray, " end"]) -> Span:
         last = self._at(ends)
         change = last - self._at(begins)
-        _check_counts(change, self.experts * self.mechanisms)
+        cells = self.experts * self.mechanisms
+        _check_counts(change, cells)
         steps, images = change[:, 0], change[:, 1]
         table = (len(ends), self.experts, self.mechanisms)
-        wins, score = (part.reshape(table) for part in np.split(change[:, len(FIXED) :], 2, axis=1))
+        of_conscience = len(FIXED) + 2 * cells  # where its numbers begin, if there are any
+        tables = change[:, len(FIXED) : of_conscience]
+        wins, score = (part.reshape(table) for part in np.split(tables, 2, axis=1))
         of_mechanism = wins.sum(axis=1, keepdims=True)
         return Span(
             step=last[:, 0].astype(int),
@@ -122,6 +147,10 @@ class History:
             score=score / np.where(of_mechanism > 0, of_mechanism, np.nan),
             psnr=change[:, 2] / np.maximum(images, 1),
             losses=change[:, 3:5] / np.maximum(steps, 1)[:, None],
+            decided=change[:, of_conscience] / np.maximum(images, 1)
+            if self.conscience
+            else np.zeros(len(ends)),
+            bias=last[:, of_conscience + 1 :] if self.conscience else np.zeros((len(ends), self.experts)),
         )
 
 
@@ -153,38 +182,50 @@ def as_sums(
             row.discriminator_loss * steps,
             row.seconds - before[FIXED.index("seconds")],
         )
-        before = before + np.concatenate([fixed, wins.ravel(), score.ravel()])
+        change = [fixed, wins.ravel(), score.ravel()]
+        if row.bias is not None:
+            change += [[row.decided], row.bias - before[-len(row.bias) :]]
+        before = before + np.concatenate(change)
         sums.append(before)
     return np.array(sums).reshape(-1, len(before))
 
 
-def history_of(rows: Iterable[StepRecord], experts: int, mechanisms: int) -> History:
+def history_of(
+    rows: Iterable[StepRecord], experts: int, mechanisms: int, conscience: bool = False
+) -> History:
     """The history that these rows make."""
-    return History(as_sums(rows, np.zeros(_numbers(experts, mechanisms))), experts, mechanisms)
+    nothing = np.zeros(_numbers(experts, mechanisms, conscience))
+    return History(as_sums(rows, nothing), experts, mechanisms, conscience)
 
 
-def read_history(path: Path, experts: int, mechanisms: int) -> History:
+def read_history(path: Path, experts: int, mechanisms: int, conscience: bool = False) -> History:
     """The history in the file, which is mapped and not read; an empty one without a file.
 
     A record cut off at the end is left out. HistoryError when the last whole record cannot be one."""
-    numbers = _numbers(experts, mechanisms)
+    numbers = _numbers(experts, mechanisms, conscience)
     with files.on_disk(path, "read"):
         rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.exists() else 0
         if rows == 0:
-            return History(np.zeros((0, numbers)), experts, mechanisms)
+            return History(np.zeros((0, numbers)), experts, mechanisms, conscience)
         mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
     # A plain view: numpy's own class for mapped files is slow to index.
     sums = np.asarray(mapped)
     _check_counts(sums[-1:], experts * mechanisms)
-    return History(sums, experts, mechanisms)
+    return History(sums, experts, mechanisms, conscience)
 
 
-def run_history(run: Run, experts: int, mechanisms: int) -> History:
+def run_history(run: Run, config: RunConfig) -> History:
     """The run's history so far, from history.f8, or from metrics.jsonl where somebody has deleted that file."""
+    experts, mechanisms, conscience = shape_of(config)
     if run.rows.history_file.exists():
-        return read_history(run.rows.history_file, experts, mechanisms)
-    rows = read_rows(run.rows.lines(), experts, mechanisms, until=NEVER_LATER)
-    return history_of(rows.records, experts, mechanisms)
+        return read_history(run.rows.history_file, experts, mechanisms, conscience)
+    rows = read_rows(run.rows.lines(), experts, mechanisms, NEVER_LATER, conscience)
+    return history_of(rows.records, experts, mechanisms, conscience)
+
+
+def shape_of(config: RunConfig) -> tuple[int, int, bool]:
+    """What decides how many numbers a row has: experts, mechanisms, and whether there is a conscience."""
+    return config.model.experts, len(config.mechanisms), config.conscience.rule == "conscience"
 
 
 class HistoryWriter:
@@ -192,8 +233,10 @@ class HistoryWriter:
 
     A new file takes the old one's name, because a page may have the old one mapped."""
 
-    def __init__(self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord]) -> None:
-        sums = history_of(rows, experts, mechanisms).sums
+    def __init__(
+        self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord], conscience: bool = False
+    ) -> None:
+        sums = history_of(rows, experts, mechanisms, conscience).sums
         files.write_whole(path, np.ascontiguousarray(sums, dtype=NUMBER).tobytes())
         self.path, self.file = path, files.identity(path)
         self.last = np.array(sums[-1]) if len(sums) else np.zeros(sums.shape[1])
@@ -203,5 +246,5 @@ class HistoryWriter:
         files.append(self.path, self.last.astype(NUMBER).tobytes(), self.file)
 
 
-def _numbers(experts: int, mechanisms: int) -> int:
-    return len(FIXED) + 2 * experts * mechanisms
+def _numbers(experts: int, mechanisms: int, conscience: bool) -> int:
+    return len(FIXED) + 2 * experts * mechanisms + (1 + experts if conscience else 0)

@@ -89,7 +89,7 @@ def _read(run: Run) -> IndexedRun:
     found = IndexedRun(run, run.created, run.label, trained=bool(run.snapshots.steps()))
     try:
         config, status = run.config(), run.status()
-        history = run_history(run, config.model.experts, len(config.mechanisms))
+        history = run_history(run, config)
         return replace(
             found,
             config=config,

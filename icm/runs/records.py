@@ -26,21 +26,31 @@ class StepRecord:
     psnr: float  # dB, mean over images, winner's answer to the true original
     expert_loss: float  # this and the next: mean over the steps since the row before
     discriminator_loss: float
+    # Only with a conscience:
+    bias: list[float] | None = None  # each expert's, in logits, after the last of these steps
+    decided: int | None = None  # images that another expert would have won by score alone
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_json(cls, row: object, experts: int, mechanisms: int) -> "StepRecord":
+    def from_json(cls, row: object, experts: int, mechanisms: int, conscience: bool = False) -> "StepRecord":
         """The record that `to_json` wrote; ValueError when `row` is no row of that many experts and mechanisms."""
-        if not isinstance(row, dict) or set(row) != {each.name for each in fields(cls)}:
+        names = {each.name for each in fields(cls)} - (set() if conscience else {"bias", "decided"})
+        if not isinstance(row, dict) or set(row) != names:
             raise ValueError("it is no row")
-        for name in ("step", "images"):
+        for name in names & {"step", "images", "decided"}:
             if type(row[name]) is not int or not 0 <= row[name] <= LARGEST:
                 raise ValueError(f"its {name} is no count")
         for name in ("seconds", "psnr", "expert_loss", "discriminator_loss"):
             if not is_number(row[name]):
                 raise ValueError(f"its {name} is no number")
+        if conscience:
+            bias = row["bias"]
+            if not isinstance(bias, list) or len(bias) != experts or not all(map(is_number, bias)):
+                raise ValueError(f"its bias is not {experts} numbers")
+            if row["decided"] > row["images"]:
+                raise ValueError("its bias decided more images than there were")
         try:
             wins, score = np.array(row["wins"]), np.array(row["score"], dtype=object)
         except ValueError:  # rows of different length
@@ -63,7 +73,9 @@ class Rows:
     damaged: list[str]  # a sentence for each line that is left out
 
 
-def read_rows(lines: Sequence[str], experts: int, mechanisms: int, until: int) -> Rows:
+def read_rows(
+    lines: Sequence[str], experts: int, mechanisms: int, until: int, conscience: bool = False
+) -> Rows:
     """The rows up to step `until`, as many as can be chosen so that their steps grow. Later rows are left out silently.
 
     A line that cannot be read, or whose step is out of order, is left out and named in `damaged`."""
@@ -71,7 +83,7 @@ def read_rows(lines: Sequence[str], experts: int, mechanisms: int, until: int) -
     damaged: dict[int, str] = {}
     for number, line in enumerate(lines):
         try:
-            record = StepRecord.from_json(json.loads(line), experts, mechanisms)
+            record = StepRecord.from_json(json.loads(line), experts, mechanisms, conscience)
         except (ValueError, RecursionError) as error:
             damaged[number] = str(error)
             continue
@@ -111,13 +123,17 @@ def longest_growing(values: Sequence[int]) -> list[int]:
 class Window:
     """Sums over the steps since the last row; part of what a resume needs."""
 
-    def __init__(self, experts: int, mechanisms: int) -> None:
+    def __init__(self, experts: int, mechanisms: int, conscience: bool = False) -> None:
         self.wins = np.zeros((experts, mechanisms), dtype=np.int64)
         self.score_sum = np.zeros((experts, mechanisms))
         self.images = np.zeros(mechanisms, dtype=np.int64)
         self.sums = np.zeros(3)  # of PSNR over images, and of both losses over steps
         self.steps = np.zeros(1, dtype=np.int64)
         self.seconds = np.zeros(1)  # of competition, never reset
+        if conscience:
+            self.decided = np.zeros(
+                1, dtype=np.int64
+            )  # images that another expert would have won by score alone
 
     def add(
         self,
@@ -133,9 +149,11 @@ class Window:
         np.add.at(self.images, mechanism, 1)
         self.sums += (psnr.sum(dtype=np.float64), *losses)
         self.steps += 1
+        if "decided" in self.__dict__:
+            self.decided += (winner != logits.argmax(axis=0)).sum()
 
-    def take(self, step: int) -> StepRecord:
-        """The row for the steps since the last one; afterwards the sums are zero."""
+    def take(self, step: int, bias: Sequence[float] | None = None) -> StepRecord:
+        """The row for the steps since the last one; afterwards the sums are zero. `bias` is the conscience's, if there is one."""
         images, steps = int(self.images.sum()), int(self.steps[0])
         means = self.score_sum / np.maximum(self.images, 1)
         record = StepRecord(
@@ -150,6 +168,8 @@ class Window:
             psnr=float(self.sums[0] / max(images, 1)),
             expert_loss=float(self.sums[1] / max(steps, 1)),
             discriminator_loss=float(self.sums[2] / max(steps, 1)),
+            bias=None if bias is None else [round(float(each), 4) for each in bias],
+            decided=int(self.decided[0]) if "decided" in self.__dict__ else None,
         )
         for name, values in self.__dict__.items():
             if name != "seconds":

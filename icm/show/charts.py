@@ -252,6 +252,16 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
     }
 
 
+def conscience(seen: Span, marked: int | None = None) -> Option:
+    """The bias, in logits, that the conscience adds to each expert's score, over steps."""
+    return _expert_lines("bias (logit)", seen.step, seen.bias, 2, marked)
+
+
+def decided(seen: Span, marked: int | None = None) -> Option:
+    """Share of the images that the conscience gave to another expert than the score would have, over steps."""
+    return named_lines("images, %", seen.step, {"decided by the bias": 100 * seen.decided}, marked)
+
+
 def losses(seen: Span, marked: int | None = None) -> Option:
     """Both losses over steps."""
     return named_lines(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from icm.config import changed_fields
+from icm.config import RunConfig, changed_fields
 from pages.ui.run_view import LARGEST, RunView, apart, duration
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
@@ -118,3 +118,11 @@ def lines_of_card(
         said = {row["step"]: row[field] for row in rows if row["set"] == name}
         lines[name] = np.array([said.get(step, np.nan) for step in steps], dtype=float)
     return steps, lines
+
+
+def frequencies_for(base: RunConfig, specs: Sequence[str]) -> tuple[float, ...]:
+    """The frequencies of `base` for other mechanisms: each keeps its own, and one that `base` has not gets 1."""
+    if not base.frequencies:
+        return ()
+    own = {spec.partition("=")[0]: each for spec, each in zip(base.mechanisms, base.frequencies)}
+    return tuple(own.get(spec.partition("=")[0], 1.0) for spec in specs)

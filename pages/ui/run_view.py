@@ -9,15 +9,17 @@ from math import isfinite, log2
 import numpy as np
 from jaxtyping import Int
 
-from icm.config import RunConfig, mechanism_title
+from icm.config import ConscienceConfig, RunConfig, mechanism_title
 from icm.errors import ActionableError
 from icm.ownership import roles, win_entropy
 from icm.runs.history import History, run_history
 from icm.runs.index import IndexedRun
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
+from icm.show.experts import badge
 from pages.ui.html import plain
 
+SMALL_BIAS = 0.3  # logits; a smaller bias of the conscience is not worth a word
 LARGEST = 2**53 - 1  # beyond it a browser's numbers have gaps
 
 SOURCES = {"mnist": "MNIST", "builtin": "built-in digits"}
@@ -70,7 +72,7 @@ class RunView:
 
     def history(self) -> History:
         """The run's rows so far; ActionableError when they are damaged."""
-        return run_history(self.run, self.config.model.experts, len(self.config.mechanisms))
+        return run_history(self.run, self.config)
 
 
 def view(run: Run) -> RunView:
@@ -183,6 +185,23 @@ def metrics(seen: RunView, history: History, of_trainer: bool) -> dict[str, str]
     return values
 
 
+def conscience_words(conscience: ConscienceConfig, bias: Sequence[float], step: int) -> str:
+    """What the conscience does after `step` steps, when each expert's bias is so many logits."""
+    helped = [f"{badge(expert)} ({value:+.1f})" for expert, value in enumerate(bias) if value >= SMALL_BIAS]
+    held = [f"{badge(expert)} ({value:+.1f})" for expert, value in enumerate(bias) if value <= -SMALL_BIAS]
+    doing = [f"helps {', '.join(helped)}"] if helped else []
+    doing += [f"holds back {', '.join(held)}"] if held else []
+    now = " and ".join(doing) or "neither helps nor holds back anybody by much"
+    if step <= conscience.until:
+        return (
+            "It helps experts that win less than their share and holds back those that win more, as if every mechanism were "
+            f"equally frequent. After step {step:,} it {now}. It ends after step {conscience.until:,}; what is left then leaks away."
+        )
+    if any(bias):
+        return f"It ended after step {conscience.until:,}. What is left leaks away: after step {step:,} it {now}."
+    return f"It ended after step {conscience.until:,} and has leaked away: the score alone decides who wins."
+
+
 def table_row(found: IndexedRun) -> dict[str, object]:
     """A line of the table of runs."""
     row: dict[str, object] = {"run": found.label}
@@ -227,7 +246,7 @@ def unowned_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str
 def roles_of(run: Run) -> list[str]:
     """What each expert of the run undoes, over its newest images."""
     config = run.config()
-    rows = run_history(run, config.model.experts, len(config.mechanisms))
+    rows = run_history(run, config)
     return role_words(rows.recent().wins[0], config.mechanisms)
 
 

@@ -6,8 +6,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from icm.config import RunConfig
 from icm.jobs import trainer
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -23,6 +25,7 @@ from tests.app.opened import (
     with_a_drawing,
     words,
 )
+from tests.short_runs import train
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -261,3 +264,29 @@ def test_what_is_counted_while_learning_is_said_to_be(trained: Run) -> None:
         captions = "\n".join(caption.value for caption in show(page).caption)
         assert "Wins and PSNR are counted while the networks learn" in captions
         assert "in evaluation mode" in captions
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [(6, "It ends after step 6; what is left then leaks away."), (1, "It ended after step 1.")],
+)
+def test_monitor_says_whom_a_conscience_helps_and_until_when(
+    store: RunStore, root: Path, tiny: RunConfig, until: int, said: str
+) -> None:
+    conscience = replace(tiny.conscience, rule="conscience", rate=20.0, until=until)
+    config = replace(tiny, source="builtin", conscience=conscience, training=replace(tiny.training, steps=6))
+    run = store.create("fair", config, {})
+    train(run, root)
+    bias = run.rows.read()[-1]["bias"]
+    helped, held_back = int(np.argmax(bias)), int(np.argmin(bias))
+
+    app = show("monitor.py", run="fair")
+    assert not app.exception
+    (sentence,) = [each.value for each in app.caption if said in each.value]
+    assert f"helps E{helped} ({max(bias):+.1f})" in sentence
+    assert f"holds back E{held_back} ({min(bias):+.1f})" in sentence
+    assert "**Conscience**" in words(app)
+
+
+def test_a_run_without_a_conscience_shows_none(trained: Run) -> None:
+    assert "onscience" not in words(show("monitor.py", run="a-run"))

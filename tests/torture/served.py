@@ -81,7 +81,7 @@ def served(place: Ground) -> Iterator[Served]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    on.time_presets(place.store.root, {"tiny": 5.0, "quick": 66.0, "paper": 1080.0})
+    on.time_presets(place.store.root, {"tiny": 5.0, "quick": 66.0, "robust": 600.0, "paper": 1080.0})
     log = place.folder / "server.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(

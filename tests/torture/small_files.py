@@ -79,7 +79,7 @@ def judge(name: str, folder: Path, sound: Path, root: Path) -> Missed:
         shutil.copytree(sound, store / run_id)
     # The damaged run is the newer one, which pages show when the link names none.
     on.made_long_ago(store / "sound")
-    durations = {"tiny": 5.0, "quick": 66.0, "paper": 1080.0}
+    durations = {"tiny": 5.0, "quick": 66.0, "robust": 600.0, "paper": 1080.0}
     missed: Missed = []
     # Not printed: exceptions, which are counted below, and Streamlit's repeated warning that there is no browser.
     logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)

@@ -1,0 +1,312 @@
+"""Studies: named tables of configurations, each run over many seeds, measured and summed up in one file.
+
+Every run is an ordinary run in the store: it can be watched, opened and resumed. A study that was interrupted goes on where it
+was, and what is finished is neither run nor measured again."""
+
+import hashlib
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from icm import files
+from icm.config import RunConfig, changed_fields, command_line, preset
+from icm.errors import ActionableError
+from icm.jobs import launch
+from icm.jobs.prepare import PACKAGES
+from icm.jobs.process import start_job
+from icm.runs.history import run_history
+from icm.runs.run import Run
+from icm.runs.store import RunStore
+
+RESULTS = files.PROJECT / "docs" / "results"
+EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
+IMAGES = 100  # held-out digits that a run is measured on, each sent through every mechanism
+CONFIDENCE = 0.95  # of every interval
+RESAMPLES = 9999  # of a bootstrap; scipy's default
+LOOK = 0.2  # seconds between two looks at a process
+INTERRUPTED = "the study was interrupted; the same command goes on with it"
+MEASURED = "measured.json"  # in a run's folder: what `icm evaluate` found
+
+
+class StudyError(ActionableError):
+    """A study that cannot be run, or one of its runs."""
+
+
+def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:
+    """One configuration for each name in `changes`: `base` with these fields of a section changed."""
+    return {
+        name: replace(base, **{section: replace(getattr(base, section), **fields)})
+        for name, fields in changes.items()
+    }
+
+
+def studies() -> dict[str, dict[str, RunConfig]]:
+    """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
+    robust, quick = replace(preset("robust"), source="mnist"), preset("quick")
+    early = replace(robust, training=replace(robust.training, steps=EARLY))
+    return {
+        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
+        "robust": {"robust": robust},
+        "paper": {"paper": replace(preset("paper"), source="mnist")},
+        "quick": {
+            "mnist": replace(quick, source="mnist"),
+            "builtin": replace(quick, source="builtin"),
+        },
+        # What decides how soon there is one expert for each mechanism. Without `none` there would be nothing to compare with.
+        "conscience": variants(
+            early,
+            "conscience",
+            {
+                "none": {"rule": "none"},
+                "rate1": {"rate": 1.0},
+                "rate3": {},
+                "leak5": {"leak": 0.05},
+                "until100": {"until": 100},
+            },
+        ),
+        "quick-conscience": variants(
+            replace(quick, source="mnist"),
+            "conscience",
+            {
+                "none": {"rule": "none"},
+                "rate3": {"rule": "conscience"},
+                "rate1": {"rule": "conscience", "rate": 1.0},
+            },
+        ),
+        # Where a step can be made cheaper, and whether it learns as well then.
+        "cheaper": {
+            name: replace(
+                early,
+                model=replace(early.model, others=others),
+                training=replace(early.training, losers_in_turn=turn),
+            )
+            for name, others, turn in (
+                ("plain", 8, 0),
+                ("others4", 4, 0),
+                ("turn3", 8, 3),
+                ("others4-turn3", 4, 3),
+            )
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one run of a study came to."""
+
+    variant: str
+    run: str
+    seed: int
+    one_to_one: bool  # at the end, by evaluation on held-out images
+    first_step: int | None  # from which one-to-one held for 100 steps
+    routing: float
+    psnr: float  # dB, mean over mechanisms, winners' answers
+    seconds: float  # of competition
+    threads: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is."""
+
+    done: int
+    of: int
+    seconds_left: float | None  # None before the first run has ended
+    finding: Finding
+
+
+class Study:
+    """One study in a store: its runs, one for each variant and seed."""
+
+    def __init__(
+        self, name: str, seeds: Sequence[int], store: RunStore, root: Path, only: Sequence[str] = ()
+    ) -> None:
+        """`only` names the variants to run, all of them when it is empty."""
+        known = studies()
+        if name not in known:
+            raise StudyError(f"unknown study {name!r}; known: {', '.join(known)}")
+        if strange := [each for each in only if each not in known[name]]:
+            raise StudyError(f"study {name} has no variant {strange[0]!r}; known: {', '.join(known[name])}")
+        if not seeds:
+            raise StudyError("no seed is named; use --seeds 0:20, or 3,7,11")
+        self.name, self.store, self.root = name, store, root
+        self.plan = [
+            (variant, replace(config, seed=seed))
+            for seed in seeds
+            for variant, config in known[name].items()
+            if not only or variant in only
+        ]
+        self.failed = threading.Event()  # one run has failed: the others stop too
+        self.asked_to_stop: Callable[[], bool] = lambda: False
+
+    def run(self, workers: int, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Trains and measures what is missing, `workers` runs at a time with one thread each. Yields as each one ends.
+
+        StudyError when `asked_to_stop` says so; the runs are then stopped, and nothing is lost."""
+        self.asked_to_stop = asked_to_stop
+        started, before = time.monotonic(), self._finished()
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = [pool.submit(self._settle, variant, config) for variant, config in self.plan]
+            try:
+                for done, future in enumerate(as_completed(waiting), start=1):
+                    finding = future.result()
+                    fresh = done - before
+                    each = (time.monotonic() - started) / fresh if fresh > 0 else None
+                    left = None if each is None else each * (len(self.plan) - done)
+                    yield Progress(done, len(self.plan), left, finding)
+            finally:
+                self.failed.set()
+                for future in waiting:
+                    future.cancel()
+
+    def _is_stopping(self) -> bool:
+        return self.failed.is_set() or self.asked_to_stop()
+
+    def _run_id(self, variant: str, config: RunConfig) -> str:
+        return f"{self.name}-{variant}-s{config.seed}"
+
+    def _finished(self) -> int:
+        """How many of the runs are trained and measured already."""
+        names = [self.store.root / self._run_id(*each) / MEASURED for each in self.plan]
+        return sum(name.exists() for name in names)
+
+    def _settle(self, variant: str, config: RunConfig) -> Finding:
+        """Trains one run to its end, if it is not there yet, and measures it, if it is not measured yet."""
+        run = self._open(self._run_id(variant, config), config)
+        while run.trainer.is_alive() and not self._is_stopping():
+            time.sleep(LOOK)  # somebody else trains it, such as a study that was killed
+        if run.status().phase != "finished":
+            self._command(run, ["resume", run.id])
+        measured = run.folder / MEASURED
+        if not measured.exists():
+            said = self._command(run, ["evaluate", run.id, "--json", "--images", str(IMAGES)])
+            files.write_json(measured, json.loads(said))
+        return finding_of(variant, run, files.read_json(measured))
+
+    def _open(self, run_id: str, config: RunConfig) -> Run:
+        """The run of that name, made if it is not there. StudyError when it is there with other settings."""
+        if self._is_stopping():
+            raise StudyError(INTERRUPTED)
+        if not (self.store.root / run_id).exists():
+            command = f"{command_line(config)} (study {self.name})"
+            return launch.create(self.store, run_id, config, self.root, command)
+        run = self.store.open(run_id)
+        if (mine := config_hash(run.config())) != (wanted := config_hash(config)):
+            raise StudyError(
+                f"run {run_id} in {self.store.root} has other settings ({mine}) than the study ({wanted}); "
+                "delete it, or choose another --store"
+            )
+        return run
+
+    def _command(self, run: Run, words: list[str]) -> str:
+        """What a command of this package printed, run with one thread. When the study is stopped the run is stopped too."""
+        job = start_job(words, self.store.root, self.root, threads=1)
+        while job.running:
+            if self._is_stopping() and run.trainer.is_alive() and not run.trainer.stop_requested():
+                run.trainer.request_stop()
+            time.sleep(LOOK)
+        if self._is_stopping():
+            raise StudyError(INTERRUPTED)
+        if job.failed:
+            raise StudyError(f"run {run.id}: {job.last_words()}")
+        return job.log.read_text(encoding="utf-8")
+
+
+def config_hash(config: RunConfig) -> str:
+    """Twelve hex digits of all that decides what a run computes, seed and device apart."""
+    said = json.dumps(asdict(replace(config, seed=0, device="auto")), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+
+def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
+    """What a finished run came to, from its rows and what `icm evaluate --json` said of it."""
+    config = run.config()
+    history = run_history(run, config)
+    return Finding(
+        variant=variant,
+        run=run.id,
+        seed=config.seed,
+        one_to_one=bool(measured["one_to_one"]),
+        first_step=history.one_to_one_from(),
+        routing=float(measured["routing_accuracy"]),
+        psnr=round(float(np.mean(list(measured["psnr"].values()))), 2),
+        seconds=round(history.seconds, 1),
+        threads=int(run.environment()["threads"]),
+    )
+
+
+def interval(values: Sequence[float], statistic: Callable[..., Any]) -> list[float] | None:
+    """A bootstrap interval (percentile) of a statistic; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    found = stats.bootstrap(
+        (np.array(values, dtype=float),),
+        statistic,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return [round(float(found.confidence_interval.low), 3), round(float(found.confidence_interval.high), 3)]
+
+
+def summary(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Sums up the runs of one variant, with 95 % intervals: Wilson's for the share, bootstrapped ones for the rest.
+
+    A run that never became one-to-one counts as infinitely late in the median, which is None where half of them never did."""
+    hits, n = sum(each.one_to_one for each in findings), len(findings)
+    share = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
+    first = [np.inf if each.first_step is None else float(each.first_step) for each in findings]
+    middle = float(np.median(first))
+    routing, psnr = [each.routing for each in findings], [each.psnr for each in findings]
+    return {
+        "runs": n,
+        "one_to_one": hits,
+        "one_to_one_interval": [round(float(share.low), 3), round(float(share.high), 3)],
+        "first_step_median": middle if np.isfinite(middle) else None,
+        "first_step_median_interval": interval(first, np.median) if np.isfinite(first).all() else None,
+        "routing_mean": round(float(np.mean(routing)), 4),
+        "routing_mean_interval": interval(routing, np.mean),
+        "psnr_mean": round(float(np.mean(psnr)), 2),
+        "psnr_mean_interval": interval(psnr, np.mean),
+        "psnr_least": min(psnr),
+    }
+
+
+def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS) -> dict[str, Any]:
+    """Writes NAME.json, and returns it: for each variant its settings, its summary and its runs."""
+    variants = {}
+    for variant, config in studies()[name].items():
+        found = [each for each in findings if each.variant == variant]
+        if not found:
+            continue
+        variants[variant] = {
+            "command": command_line(config),
+            "changed": changed_fields(config, preset(config.preset)),
+            "config_hash": config_hash(config),
+            "summary": summary(found),
+            "runs": [asdict(each) for each in sorted(found, key=lambda each: each.seed)],
+        }
+    result = {
+        "study": name,
+        "date": date.today().isoformat(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "packages": {each: version(each) for each in PACKAGES},
+        "variants": variants,
+    }
+    with files.on_disk(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(folder / f"{name}.json", result)
+    return result

@@ -1,0 +1,112 @@
+"""A study trains and measures its runs in real processes, goes on where it was interrupted, and sums up what it found."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from icm.cli import studies as command
+from icm.cli.words import UsageError
+from icm.config import preset
+from icm.files import PROJECT
+from icm.jobs.study import Finding, Study, StudyError, config_hash, summary
+from icm.runs.store import RunStore
+
+
+def words(store: RunStore, root: Path, out: Path, seeds: str) -> list[str]:
+    places = ["--store", str(store.root), "--data-root", str(root), "--out", str(out)]
+    return [sys.executable, "-m", "icm", "study", "tiny", "--seeds", seeds, "--workers", "2", *places]
+
+
+def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
+    store: RunStore, root: Path, tmp_path: Path
+) -> None:
+    study = subprocess.Popen(
+        words(store, root, tmp_path, "0:3"), cwd=PROJECT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not any(run.rows.lines() for run in store.runs()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(study.pid, signal.SIGINT)
+    _, told = study.communicate(timeout=120)
+    assert (study.returncode, told.splitlines()[-1]) == (
+        1,
+        "icm: the study was interrupted; the same command goes on with it",
+    )
+    assert not any(run.trainer.is_alive() for run in store.runs())
+    assert not (tmp_path / "tiny.json").exists()
+    began = {run.id: run.created for run in store.runs()}
+
+    done = subprocess.run(
+        words(store, root, tmp_path, "0:3"), cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("one-to-one, from") == 3
+    assert {run.id: run.created for run in store.runs()}.items() >= began.items()
+    assert {run.state() for run in store.runs()} == {"finished"}
+    result = json.loads((tmp_path / "tiny.json").read_text())
+    tiny = result["variants"]["tiny"]
+    assert [each["seed"] for each in tiny["runs"]] == [0, 1, 2]
+    assert tiny["summary"]["runs"] == 3
+    assert {each["threads"] for each in tiny["runs"]} == {1}
+
+    # What is finished is neither run nor measured again.
+    before = {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")}
+    subprocess.run(
+        words(store, root, tmp_path, "0:3"), cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")} == before
+
+
+def test_a_run_of_that_name_with_other_settings_is_not_taken_for_one_of_the_study(
+    store: RunStore, root: Path
+) -> None:
+    config = replace(preset("tiny"), source="builtin", device="cpu")
+    store.create("tiny-tiny-s5", replace(config, seed=5, mechanisms=("right=3",)), {})
+    with pytest.raises(StudyError, match=r"run tiny-tiny-s5 .* has other settings .* choose another --store"):
+        list(Study("tiny", [5], store, root).run(workers=1))
+    assert config_hash(replace(config, seed=1)) == config_hash(replace(config, seed=2, device="auto"))
+
+
+def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) -> None:
+    with pytest.raises(StudyError, match="unknown study 'rubost'; known: tiny, robust"):
+        Study("rubost", [1], store, root)
+    with pytest.raises(StudyError, match="study quick has no variant 'usps'; known: mnist, builtin"):
+        Study("quick", [1], store, root, only=["usps"])
+    assert [variant for variant, _ in Study("quick", [1, 2], store, root, only=["mnist"]).plan] == [
+        "mnist"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "seeds"), [("0:3", [0, 1, 2]), ("7", [7]), ("3,7,11", [3, 7, 11]), ("100:102", [100, 101])]
+)
+def test_seeds_are_a_range_or_a_list(said: str, seeds: list[int]) -> None:
+    assert command.seeds_of(said) == seeds
+
+
+@pytest.mark.parametrize("said", ["", "3:3", "a:b", "1,1", "-1,2", "1;2"])
+def test_seeds_that_are_none_are_told(said: str) -> None:
+    with pytest.raises(UsageError, match=r"--seeds is .*; use a range such as 0:20"):
+        command.seeds_of(said)
+
+
+def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> None:
+    found = [
+        Finding("v", f"v-s{seed}", seed, one, first, 0.9, psnr, 10.0, 1)
+        for seed, (one, first, psnr) in enumerate([(True, 100, 20.0), (True, 200, 21.0), (False, None, 19.0)])
+    ]
+    said = summary(found)
+    assert (said["one_to_one"], said["runs"], said["first_step_median"]) == (2, 3, 200.0)
+    assert said["first_step_median_interval"] is None
+    assert said["one_to_one_interval"] == [0.208, 0.939]  # Wilson's for 2 of 3
+    assert (said["psnr_mean"], said["psnr_least"]) == (20.0, 19.0)
+    low, high = said["psnr_mean_interval"]
+    assert 19.0 <= low < 20.0 < high <= 21.0
+    assert summary(found[1:] * 3)["first_step_median"] is None
