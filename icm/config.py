@@ -155,6 +155,8 @@ class TrainingConfig:
     """Transformed images a step, and as many canonical ones."""
     learning_rate: float = 1e-3
     """Adam's step size, for every expert and for the discriminator."""
+    cooldown: float = 0.0
+    """Part of the steps, at the end, over which the step size falls to zero, which makes the answers cleaner; 0 keeps it, as in the paper."""
     losers_are_fake: bool = True
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
     losers_in_turn: int = 0
@@ -167,6 +169,7 @@ class TrainingConfig:
             0 < self.learning_rate <= 1 and math.isfinite(self.learning_rate),
             f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
         )
+        _require(0 <= self.cooldown <= 1, f"training.cooldown is {self.cooldown}; use 0 to 1")
         _require(
             self.losers_in_turn == 0 or self.losers_are_fake,
             f"training.losers_in_turn is {self.losers_in_turn} and losers are no fakes; use 0 or losers_are_fake",
@@ -239,7 +242,14 @@ SECTIONS = {
 }
 
 # What earlier versions did not know and so did not write. Their runs did what the defaults of these fields and sections do.
-ADDED = {"model.statistics", "model.others", "conscience", "frequencies", "training.losers_in_turn"}
+ADDED = {
+    "model.statistics",
+    "model.others",
+    "conscience",
+    "frequencies",
+    "training.losers_in_turn",
+    "training.cooldown",
+}
 
 PRESETS: dict[str, RunConfig] = {
     "tiny": RunConfig(
@@ -264,7 +274,7 @@ PRESETS: dict[str, RunConfig] = {
         model=ModelConfig(norm="batch", statistics="sample"),
         identity=IdentityConfig(start="shared"),
         conscience=ConscienceConfig(rule="conscience"),
-        training=TrainingConfig(steps=1200),
+        training=TrainingConfig(steps=600, losers_in_turn=3, cooldown=0.35),
     ),
     "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
 }

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from icm.config import PAPER_MECHANISMS
-from pages.ui import panels, picker, run_view
+from pages.ui import decisions, panels, picker, run_view
 from pages.ui.html import plain
 from pages.ui.told import nothing_yet, telling
 
@@ -46,7 +46,11 @@ with right, st.container(border=True):
             label = "Watch it learn" if seen.live else "Look at this run"
             if st.button(label, type="primary", icon=":material/monitoring:"):
                 st.switch_page("monitor.py", query_params={"run": seen.run.id})
-            if st.button("Train another", icon=":material/add:"):
+            recommended = decisions.next_preset(seen)
+            if recommended is not None:
+                if st.button("Next: all ten mechanisms", icon=":material/arrow_forward:"):
+                    st.switch_page("train.py", query_params={"preset": recommended})
+            elif st.button("Train another", icon=":material/add:"):
                 st.switch_page("train.py")
 
 # The pictures need torch, which takes seconds to import the first time: everything above is on the page by then.

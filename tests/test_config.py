@@ -35,7 +35,12 @@ def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
 
 def test_a_run_of_before_the_conscience_does_what_it_did() -> None:
     data = config.to_json(PRESETS["paper"])
-    del data["conscience"], data["frequencies"], data["training"]["losers_in_turn"]
+    del (
+        data["conscience"],
+        data["frequencies"],
+        data["training"]["losers_in_turn"],
+        data["training"]["cooldown"],
+    )
     for name in ("statistics", "others"):
         del data["model"][name]
     assert config.from_json(data) == PRESETS["paper"]
@@ -81,6 +86,7 @@ def test_every_field_has_a_sentence(section: type) -> None:
             "frequencies has 0.0; use values above",
         ),
         (lambda: RunConfig(training=TrainingConfig(losers_in_turn=11)), "losers_in_turn is 11; use 0 to 10"),
+        (lambda: TrainingConfig(cooldown=1.5), "training.cooldown is 1.5; use 0 to 1"),
         (lambda: TrainingConfig(losers_in_turn=2, losers_are_fake=False), "losers are no fakes; use 0 or"),
         (lambda: ModelConfig(statistics="sample"), "model.norm none has no statistics; use norm batch"),
         (lambda: ConscienceConfig(leak=0.0), "conscience.leak is 0.0; use a value above 0"),

@@ -21,6 +21,7 @@ from pages.ui.decisions import (
     frequencies_for,
     lines_of_card,
     next_frame,
+    next_preset,
     pace,
     seconds_for_a_row,
     timed_in_words,
@@ -156,3 +157,10 @@ def test_a_mechanism_keeps_its_frequency_in_the_form_and_a_new_one_gets_1() -> N
     base = replace(preset("tiny"), frequencies=(2.0, 3.0, 5.0))  # right=6, left=6, contrast
     assert frequencies_for(base, ["contrast", "noise", "right=2"]) == (5.0, 1.0, 2.0)
     assert frequencies_for(preset("tiny"), ["contrast", "noise"]) == ()
+
+
+def test_all_ten_mechanisms_are_recommended_after_a_first_small_run(run: Run) -> None:
+    assert next_preset(seen(run, "finished")) == "robust"  # a tiny one
+    assert next_preset(seen(run, "running")) is None
+    large = seen(run, "finished")
+    assert next_preset(replace(large, config=preset("paper"))) is None

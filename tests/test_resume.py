@@ -95,11 +95,12 @@ def with_batch_norm(config: RunConfig) -> RunConfig:
 
 
 def with_a_conscience(config: RunConfig) -> RunConfig:
-    """It ends half-way, and each winner learns with a sample of the batch."""
+    """It ends half-way, each winner learns with a sample of the batch, losers are fakes in turn, and the step size falls."""
     return replace(
         config,
         model=replace(config.model, norm="batch", statistics="sample", others=3),
         conscience=replace(config.conscience, rule="conscience", until=STEPS // 2),
+        training=replace(config.training, losers_in_turn=3, cooldown=0.3),
     )
 
 

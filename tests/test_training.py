@@ -2,18 +2,25 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from icm.config import IdentityConfig, ModelConfig, RunConfig
+from icm.config import IdentityConfig, ModelConfig, RunConfig, TrainingConfig
 from icm.images.batches import Batch, generator_for
 from icm.method.adam import ExpertAdam
 from icm.method.networks import Discriminator, ExpertBank, elu
 from icm.method.state import MOMENTS, TrainState, UnfitState, check_arrays, init_state, load_arrays, to_arrays
-from icm.method.training import identity_phase, identity_step, start_competition, train_step
+from icm.method.training import (
+    identity_phase,
+    identity_step,
+    learning_rate_at,
+    start_competition,
+    train_step,
+)
 from icm.method.weights import UnfitWeights, load_weights, weights
 
 
@@ -39,14 +46,14 @@ def test_the_learner_is_shown_two_piles_of_images_and_nothing_else() -> None:
 def test_expert_adam_is_torchs_adam_for_each_expert_that_was_active() -> None:
     stacked = torch.nn.Parameter(tensor(3, 2, 5))
     separate = [torch.nn.Parameter(stacked[expert].detach().clone()) for expert in range(3)]
-    adam = ExpertAdam([stacked], learning_rate=0.01)
+    adam = ExpertAdam([stacked])
     adams = [torch.optim.Adam([parameter], lr=0.01) for parameter in separate]
 
     for step, active in enumerate(
         [[True, False, True], [True, False, False], [False, False, True], [True] * 3]
     ):
         gradient = tensor(3, 2, 5, seed=step + 1)
-        adam.step((gradient,), torch.tensor(active))
+        adam.step((gradient,), torch.tensor(active), learning_rate=0.01)
         for expert in range(3):
             if active[expert]:
                 separate[expert].grad = gradient[expert]
@@ -54,6 +61,13 @@ def test_expert_adam_is_torchs_adam_for_each_expert_that_was_active() -> None:
 
     for expert in range(3):
         torch.testing.assert_close(stacked[expert], separate[expert], rtol=1e-6, atol=1e-7)
+
+
+def test_the_step_size_falls_to_zero_over_the_last_steps() -> None:
+    training = TrainingConfig(steps=10, learning_rate=0.5, cooldown=0.4)
+    rates = [learning_rate_at(step, training) for step in (0, 6, 7, 8, 9, 10, 99)]
+    assert rates == [0.5, 0.5, 0.375, 0.25, 0.125, 0.0, 0.0]
+    assert learning_rate_at(9, replace(training, cooldown=0.0)) == 0.5
 
 
 def test_elu_is_torchs_elu_with_its_gradient() -> None:

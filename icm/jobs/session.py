@@ -142,5 +142,8 @@ class TrainerSession:
         """Saves what a resume needs and writes that the run is stopped."""
         self.save_state()
         self.run.trainer.clear_stop()
-        self.run.write_status("stopped", step, of, f"stopped during {phase}")
+        where = " of the identity initialisation, before the race" if phase == "identity" else ""
+        self.run.write_status(
+            "stopped", step, of, f"stopped after step {step}{where}; a resume goes on there"
+        )
         return Progress("stopped", step, of, self.heartbeat.speed)

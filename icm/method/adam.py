@@ -18,9 +18,9 @@ class DiscriminatorAdam:
     """torch's Adam. Its moments are kept here, because making a `torch.optim.Adam` imports torch's compiler, which takes a
     trainer 2.5 seconds and 150 MB at its start (docs/LOG.md)."""
 
-    def __init__(self, parameters: list[nn.Parameter], learning_rate: float, fused: bool) -> None:
+    def __init__(self, parameters: list[nn.Parameter], fused: bool) -> None:
         """A fused one keeps its clock on the device and reads nothing back; it rounds otherwise than a plain one."""
-        self.parameters, self.learning_rate, self.fused = parameters, learning_rate, fused
+        self.parameters, self.fused = parameters, fused
         self.reset()
 
     def reset(self) -> None:
@@ -33,7 +33,7 @@ class DiscriminatorAdam:
         ]
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, learning_rate: float) -> None:
         """Changes the parameters by the gradients that a backward pass has left in them, and takes these away."""
         gradients = [parameter.grad for parameter in self.parameters]
         adam(
@@ -48,7 +48,7 @@ class DiscriminatorAdam:
             amsgrad=False,
             beta1=BETAS[0],
             beta2=BETAS[1],
-            lr=self.learning_rate,
+            lr=learning_rate,
             weight_decay=0.0,
             eps=EPSILON,
             maximize=False,
@@ -62,8 +62,8 @@ class ExpertAdam:
 
     An expert that is not active in a step keeps its weights, moments and clock to the last bit."""
 
-    def __init__(self, parameters: list[nn.Parameter], learning_rate: float) -> None:
-        self.parameters, self.learning_rate = parameters, learning_rate
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
         self.reset()
 
     def reset(self) -> None:
@@ -73,7 +73,9 @@ class ExpertAdam:
         self.clock = torch.zeros(len(first), dtype=torch.int64, device=first.device)
 
     @torch.no_grad()
-    def step(self, gradients: tuple[Tensor, ...], active: Bool[Tensor, " expert"]) -> None:
+    def step(
+        self, gradients: tuple[Tensor, ...], active: Bool[Tensor, " expert"], learning_rate: float
+    ) -> None:
         self.clock += active
         # 1 - beta^clock, without the rounding of a power close to one.
         clock = self.clock.clamp(min=1).to(self.parameters[0].dtype)
@@ -87,6 +89,6 @@ class ExpertAdam:
                     keep, square.mul(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1]), square
                 )
             )
-            step_size = (self.learning_rate / bias_mean).to(parameter.dtype).view(rows)
+            step_size = (learning_rate / bias_mean).to(parameter.dtype).view(rows)
             root = square.sqrt() / bias_square.sqrt().to(parameter.dtype).view(rows) + EPSILON
             parameter.copy_(torch.where(keep, parameter - step_size * mean / root, parameter))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from icm.config import ConscienceConfig, RunConfig
+from icm.config import ConscienceConfig, RunConfig, TrainingConfig
 from icm.errors import ActionableError
 from icm.method.adam import DiscriminatorAdam, ExpertAdam
 from icm.method.engine import PLAIN, Engine
@@ -28,8 +28,7 @@ class TrainState:
     discriminator: Discriminator
     expert_adam: ExpertAdam
     discriminator_adam: DiscriminatorAdam
-    losers_are_fake: bool
-    losers_in_turn: int
+    training: TrainingConfig
     conscience: ConscienceConfig
     can_copy: Bool[Tensor, " expert"]  # experts whose identity initialisation is over
     copy_error: Float[Tensor, " expert"]  # running mean of each one's squared error; starts at 1
@@ -61,14 +60,12 @@ def init_state(
     return TrainState(
         experts=experts,
         discriminator=discriminator,
-        expert_adam=ExpertAdam(list(experts.parameters()), config.training.learning_rate),
+        expert_adam=ExpertAdam(list(experts.parameters())),
         discriminator_adam=DiscriminatorAdam(
             list(discriminator.parameters()),
-            config.training.learning_rate,
             fused=engine.experts == "stacked",
         ),
-        losers_are_fake=config.training.losers_are_fake,
-        losers_in_turn=config.training.losers_in_turn,
+        training=config.training,
         conscience=config.conscience,
         can_copy=can_copy,
         copy_error=torch.ones(model.experts, device=device),

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from icm.config import IdentityConfig
+from icm.config import IdentityConfig, TrainingConfig
 from icm.method.competition import (
     Contest,
     compete,
@@ -49,7 +49,7 @@ def identity_step(state: TrainState, transformed: Images, target_error: float) -
     gradients = torch.autograd.grad(errors.sum(), state.expert_adam.parameters)
     state.copy_error[active] = state.copy_error[active].lerp(errors.detach(), NEWEST_ERROR)
     state.can_copy[active] = state.copy_error[active] < target_error
-    state.expert_adam.step(gradients, ~state.can_copy)
+    state.expert_adam.step(gradients, ~state.can_copy, state.training.learning_rate)
     state.identity_steps += 1
     return errors.detach()
 
@@ -79,21 +79,30 @@ def start_competition(state: TrainState, identity: IdentityConfig, generator: Ge
     state.competing = True
 
 
+def learning_rate_at(step: int, training: TrainingConfig) -> float:
+    """Adam's step size after `step` steps: constant, then falling to zero in a straight line over the last part `cooldown` of
+    the steps."""
+    falling = training.cooldown * training.steps
+    left = max(0, training.steps - step)
+    return training.learning_rate * min(1.0, left / falling if falling else 1.0)
+
+
 def train_step(state: TrainState, canonical: Images, transformed: Images) -> StepOutput:
     """Changes `state`: one round of the competition (algorithm 1 of the paper).
 
     The discriminator learns first, from the scores that chose the winners. Then each winner learns, on the images it won,
     to please the discriminator as it is after that step."""
     experts, discriminator = state.experts, state.discriminator
+    learning_rate = learning_rate_at(state.step, state.training)
 
     # Every expert answers every image. This pass has no gradient where the winners run once more.
     with torch.set_grad_enabled(not experts.winners_again):
         answers = experts(transformed)
     shown = answers.detach()  # the discriminator's loss must not reach the experts
-    judge = _judge_in_turn if state.losers_in_turn else _judge_all
+    judge = _judge_in_turn if state.training.losers_in_turn else _judge_all
     contest, loss = judge(state, canonical, shown)
     loss.backward()
-    state.discriminator_adam.step()
+    state.discriminator_adam.step(learning_rate)
 
     # The winners: each expert on the images it won.
     if experts.winners_again:
@@ -103,7 +112,7 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     expert_loss = winners_loss(discriminator(winning), contest.winner, experts.experts)
     gradients = torch.autograd.grad(expert_loss, state.expert_adam.parameters)
     won = count_wins(contest.winner, experts.experts) > 0
-    state.expert_adam.step(gradients, won)
+    state.expert_adam.step(gradients, won, learning_rate)
 
     if state.conscience.rule == "conscience":
         state.bias = next_bias(state.bias, contest.winner, state.step + 1, state.conscience)
@@ -120,7 +129,7 @@ def _judge_all(state: TrainState, canonical: Images, answers: Answers) -> tuple[
     logits = state.discriminator(torch.cat([answers.flatten(0, 1), canonical]))
     of_answers = logits[: -len(canonical)].view(answers.shape[:2])
     contest = compete(answers, of_answers.detach(), state.bias)
-    fakes = of_answers if state.losers_are_fake else winners_logits(of_answers, contest.winner)
+    fakes = of_answers if state.training.losers_are_fake else winners_logits(of_answers, contest.winner)
     return contest, discriminator_loss(logits[-len(canonical) :], fakes)
 
 
@@ -130,7 +139,7 @@ def _judge_in_turn(
     """The contest, and an estimate of the discriminator's loss from the winners' answers and those of the experts in turn.
 
     The scores need all answers. Only those in turn keep their gradient from that pass; the winners' are scored once more."""
-    turn, first = state.losers_in_turn, state.step * state.losers_in_turn % len(answers)
+    turn, first = state.training.losers_in_turn, state.step * state.training.losers_in_turn % len(answers)
     rolled = answers.roll(-first, dims=0)  # the experts in turn come first
     with torch.no_grad():
         rest = state.discriminator(rolled[turn:].flatten(0, 1)).view(rolled[turn:].shape[:2])
