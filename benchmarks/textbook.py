@@ -132,7 +132,8 @@ class Textbook:
 
 class Sampled(Textbook):
     """Of each step a part. The discriminator learns from the winning answers and, weighted up, from the losing ones of some experts,
-    which take turns. Each winner runs once more, on the images it won and the first `others` of the rest."""
+    which take turns. Each winner runs once more, on the images it won and the first `others` of the rest;
+    it answers as before, and the statistics of its norm have the gradient of these images alone."""
 
     def __init__(
         self, model: ModelConfig, learning_rate: float, device: torch.device, losers_in_turn: int
@@ -152,8 +153,33 @@ class Sampled(Textbook):
     def answers_to_learn_from(self, transformed: Tensor, answers: Tensor, winner: Tensor) -> Tensor:
         again = answers.detach().clone()
         for index, expert in enumerate(self.experts):
+            assert isinstance(expert, Expert)
             mine, rest = (winner == index).nonzero()[:, 0], (winner != index).nonzero()[:, 0]
             if len(mine):
                 part = torch.cat([mine, rest[: self.others]])
-                again[index, mine] = expert(transformed[part])[: len(mine)]
+                again[index, mine] = answers_as_scored(expert, transformed, part)[: len(mine)]
         return again
+
+
+def answers_as_scored(expert: Expert, batch: Tensor, part: Tensor) -> Tensor:
+    """The answers to the images `part` of the batch, normalised by the whole batch; the gradient of mean and variance is that of the
+    mean and variance of the part."""
+    whole, x = batch, batch[part]
+    for layer in expert.layers:
+        if not isinstance(layer, nn.BatchNorm2d):
+            with torch.no_grad():
+                whole = layer(whole)
+            x = layer(x)
+            continue
+        axes = (0, 2, 3)
+        mean, variance = (
+            each.detach() for each in (whole.mean(axes, True), whole.var(axes, unbiased=False, keepdim=True))
+        )
+        mean_of_part, variance_of_part = x.mean(axes, True), (x - mean).square().mean(axes, True)
+        scale, shift = (each[:, None, None] for each in (layer.weight, layer.bias))
+        with torch.no_grad():
+            whole = (whole - mean) / (variance + layer.eps).sqrt() * scale + shift
+        mean = mean + mean_of_part - mean_of_part.detach()
+        variance = variance + variance_of_part - variance_of_part.detach()
+        x = (x - mean) / (variance + layer.eps).sqrt() * scale + shift
+    return x

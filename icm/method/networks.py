@@ -82,10 +82,12 @@ class ExpertBank(nn.Module):
         engine: Engine = PLAIN,
         others: int | None = None,
     ) -> None:
-        """With norm batch and `others`, a winner learns with the statistics of the images it won and so many others."""
+        """With norm batch and `others`, winners run again to learn, each on the images it won and so many others."""
         super().__init__()
         self.experts, self.filters, self.norm, self.engine = experts, filters, norm, engine
         self.others = others
+        # Mean and 1 / standard deviation of the last batch that was scored, by layer and first expert; for winners that run again.
+        self.scored: dict[tuple[int, int | None], tuple[Tensor, Tensor]] = {}
         widths = [1, *[filters] * HIDDEN_LAYERS, 1]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(widths):
@@ -126,10 +128,11 @@ class ExpertBank(nn.Module):
         return torch.cat(answers)
 
     def answer_as_winner(self, images: Images, winner: Winner) -> Images:
-        """The answer to each image of the expert that won it, as that expert gives it in a pass of its own.
+        """The answer to each image of the expert that won it, from a pass of its own, which has a gradient.
 
-        With norm batch that pass normalises by the images that the expert won and the first `others` of those that it did not
-        win; which ones these are is chance, since the images of a batch are in random order. Running means stay as they are.
+        With norm batch it is the answer that was scored: that pass normalises by the statistics of the whole batch, which
+        must have been answered just before. Their gradient is estimated from the images that the expert won and the first
+        `others` of those that it did not; which ones these are is chance, as the images of a batch are in random order.
         ValueError for norm batch without `others`."""
         if self.norm == "batch" and self.others is None:
             raise ValueError("norm 'batch' mixes the images of a batch: gather the winners from all answers")
@@ -152,7 +155,7 @@ class ExpertBank(nn.Module):
         return torch.cat(answers)[order.argsort()]
 
     def _seen(self, winner: Winner) -> Float[Tensor, "batch expert"]:
-        """1 for an image whose statistics an expert learns with: those it won and the first `others` of the rest."""
+        """1 for an image that an expert runs on to learn: those it won and the first `others` of the rest."""
         lost = winner[:, None] != torch.arange(self.experts, device=winner.device)
         return (~lost | (lost.cumsum(0) <= (self.others or 0))).to(self.biases[0].dtype)
 
@@ -165,7 +168,7 @@ class ExpertBank(nn.Module):
     ) -> Answers:
         """The answers of `experts`, whose `parameters` come with expert and filter flattened into one axis.
 
-        `seen` is for a pass in which winners learn: the images by whose statistics norm batch normalises."""
+        `seen` is for a pass in which winners learn: the images through which the statistics of norm batch have a gradient."""
         layers = HIDDEN_LAYERS + 1
         weights, biases = parameters[:layers], parameters[layers : 2 * layers]
         scales, shifts = parameters[2 * layers : 3 * layers - 1], parameters[3 * layers - 1 :]
@@ -197,41 +200,73 @@ class ExpertBank(nn.Module):
         not in a pass in which winners learn."""
         if self.norm == "group":
             return functional.group_norm(x, GROUPS * (len(scale) // self.filters), scale, shift)
+        place = (layer, experts.start if isinstance(experts, slice) else experts[0])
         if seen == "all":
-            return functional.batch_norm(x, None, None, scale, shift, training=True)
+            return _NormAsScored.apply(x, scale, shift, *self.scored[place])  # pyright: ignore[reportReturnType]
         if isinstance(seen, Tensor):
-            return _norm_by_the_seen(x, seen, scale, shift)
+            return _norm_as_scored(x, scale, shift, *self.scored[place], seen)
         mean, variance = self.running_mean[layer], self.running_variance[layer]
         # A slice gives a view, into which batch_norm writes. A list gives a copy, which is written back below.
         means, variances = mean[experts], variance[experts]
-        x = functional.batch_norm(
+        x, *statistics = torch.native_batch_norm(
             x,
-            means.view(-1),
-            variances.view(-1),
             scale,
             shift,
-            training=self.training,
-            momentum=BATCH_NORM_MOMENTUM,
+            means.view(-1),
+            variances.view(-1),
+            self.training,
+            BATCH_NORM_MOMENTUM,
+            BATCH_NORM_EPSILON,
         )
         if self.training and isinstance(experts, list):
             mean[experts], variance[experts] = means, variances
+        if self.training and self.others is not None:
+            self.scored[place] = (statistics[0], statistics[1])
         return x
 
 
-def _norm_by_the_seen(
+class _NormAsScored(torch.autograd.Function):
+    """Batch norm by a mean and a standard deviation that are given; their gradient goes through the images of this pass."""
+
+    @staticmethod
+    def forward(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+        variance = inverse.pow(-2) - BATCH_NORM_EPSILON
+        return functional.batch_norm(x, mean, variance, scale, shift, eps=BATCH_NORM_EPSILON)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, scale, _, mean, inverse = inputs
+        ctx.save_for_backward(x, scale, mean, inverse)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, scale, mean, inverse = ctx.saved_tensors
+        of_all = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, scale, None, None, mean, inverse, True, BATCH_NORM_EPSILON, [True, True, True]
+        )
+        return (*of_all, None, None)
+
+
+def _norm_as_scored(
     x: Float[Tensor, "batch filters height width"],
-    seen: Float[Tensor, "batch expert"],
     scale: Float[Tensor, " filters"],
     shift: Float[Tensor, " filters"],
+    mean: Float[Tensor, " filters"],
+    inverse: Float[Tensor, " filters"],
+    seen: Float[Tensor, "batch expert"],
 ) -> Float[Tensor, "batch filters height width"]:
-    """Batch norm by the statistics of those images that each expert has seen; `filters` are those of all experts."""
+    """`_NormAsScored` for stacked experts, each of which has seen other images of the batch; `filters` are those of all experts.
+
+    What is added to mean and variance is zero and has the gradient of those of the seen images."""
+    mean, inverse, scale, shift = (each[:, None, None] for each in (mean, inverse, scale, shift))
     each = seen[:, :, None].expand(-1, -1, len(scale) // seen.shape[1]).flatten(1)[:, :, None, None]
     pixels = each.sum(dim=0).clamp(min=1) * x.shape[2] * x.shape[3]  # 1: an expert may have seen none
-    mean = (x * each).sum(dim=(0, 2, 3))[:, None, None] / pixels
-    variance = ((x - mean).square() * each).sum(dim=(0, 2, 3))[:, None, None] / pixels
-    return (x - mean) * (scale[:, None, None] * (variance + BATCH_NORM_EPSILON).rsqrt()) + shift[
-        :, None, None
-    ]
+    mean_of_seen = (x * each).sum(dim=(0, 2, 3), keepdim=True)[0] / pixels
+    variance_of_seen = ((x - mean).square() * each).sum(dim=(0, 2, 3), keepdim=True)[0] / pixels
+    mean = mean + mean_of_seen - mean_of_seen.detach()
+    variance = inverse.pow(-2) + variance_of_seen - variance_of_seen.detach()
+    return (x - mean) * (scale * variance.rsqrt()) + shift
 
 
 class Discriminator(nn.Module):
