@@ -55,7 +55,7 @@ def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, A
 def studies() -> dict[str, dict[str, RunConfig]]:
     """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
     robust, quick = replace(preset("robust"), source="mnist"), preset("quick")
-    early = replace(robust, training=replace(robust.training, steps=EARLY))
+    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
     return {
         "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
         "robust": {"robust": robust},
@@ -74,6 +74,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
                 "rate3": {},
                 "leak5": {"leak": 0.05},
                 "until100": {"until": 100},
+                "until400": {"until": 400},
             },
         ),
         "quick-conscience": variants(
@@ -189,6 +190,8 @@ class Study:
             time.sleep(LOOK)  # somebody else trains it, such as a study that was killed
         if run.status().phase != "finished":
             self._command(run, ["resume", run.id])
+            if run.status().phase != "finished":
+                raise StudyError(f"run {run.id} was stopped by somebody; the same command goes on with it")
         measured = run.folder / MEASURED
         if not measured.exists():
             said = self._command(run, ["evaluate", run.id, "--json", "--images", str(IMAGES)])
