@@ -273,8 +273,8 @@ PRESETS: dict[str, RunConfig] = {
         preset="robust",
         model=ModelConfig(norm="batch", statistics="sample"),
         identity=IdentityConfig(start="shared"),
-        conscience=ConscienceConfig(rule="conscience"),
-        training=TrainingConfig(steps=600, losers_in_turn=3, cooldown=0.35),
+        conscience=ConscienceConfig(rule="conscience", until=400),
+        training=TrainingConfig(steps=800, losers_in_turn=3, cooldown=0.35),
     ),
     "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
 }
@@ -282,7 +282,7 @@ PRESETS: dict[str, RunConfig] = {
 PRESET_SENTENCES: dict[str, str] = {
     "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
     "quick": "First contact on a laptop: four experts learn to undo four translations, while you watch.",
-    "robust": "The paper's networks and mechanisms with a conscience: ten of ten nearly always, in a third of the time.",
+    "robust": "The paper's networks and mechanisms, with help to part: a conscience early on, and steps that cost less.",
     "paper": "The paper's setting: ten experts fight over ten mechanisms; most are decided within 500 steps.",
 }
 

@@ -218,26 +218,23 @@ def small_charts(lines: Span, then: History, marked: int | None) -> None:
 
 def conscience(run: Run, lines: Span, then: History, marked: int | None) -> None:
     """Who is helped, who is held back, until when, and how many images that decided."""
-    wide, narrow = st.columns([3, 2], gap="medium")
-    with wide:
-        panels.chart(
+    shown = (
+        (
             "**Conscience** · what it adds to each expert's score, for a while",
             charts.conscience(lines, marked),
-            SMALL_CHART_HEIGHT,
-            key="conscience",
-            alt="Lines: bias of each expert, over steps",
-        )
-    with narrow:
-        panels.chart(
+            "Lines: bias of each expert, over steps",
+        ),
+        (
             "**Decided by it** · share of the images",
             charts.decided(lines, marked),
-            SMALL_CHART_HEIGHT,
-            key="decided",
-            alt="Line: share of images that the conscience decided, over steps",
-        )
-    st.caption(
-        run_view.conscience_words(run.config().conscience, then.recent(1).bias[0].tolist(), then.last_step)
+            "Line: share of images that the conscience decided, over steps",
+        ),
     )
+    for column, (title, option, alt) in zip(st.columns([3, 2], gap="medium"), shown):
+        with column:
+            panels.chart(title, option, SMALL_CHART_HEIGHT, key=alt, alt=alt)
+    bias = then.recent(1).bias[0].tolist()
+    st.caption(run_view.conscience_words(run.config().conscience, bias, then.last_step))
 
 
 def choose_cell(experts: int, mechanisms: list[str]) -> None:

@@ -74,7 +74,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
                 "rate3": {},
                 "leak5": {"leak": 0.05},
                 "until100": {"until": 100},
-                "until400": {"until": 400},
+                "until200": {"until": 200},
             },
         ),
         "quick-conscience": variants(
