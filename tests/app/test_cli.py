@@ -85,7 +85,7 @@ def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
     ("words", "code", "sentence"),
     [
         (["fly"], 2, "unknown command 'fly'; known: train, resume"),
-        (["train", "--preset", "fast"], 2, "unknown preset 'fast'; known: tiny, quick, paper"),
+        (["train", "--preset", "fast"], 2, "unknown preset 'fast'; known: tiny, quick, robust, paper"),
         (
             ["train", "--preset", "tiny", "--model.norm", "layer"],
             2,

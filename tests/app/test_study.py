@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from icm.cli.words import UsageError
 from icm.config import preset
 from icm.files import PROJECT
 from icm.jobs.study import Finding, Study, StudyError, config_hash, summary
+from icm.runs.run import Run
 from icm.runs.store import RunStore
 
 
@@ -72,6 +74,32 @@ def test_a_run_of_that_name_with_other_settings_is_not_taken_for_one_of_the_stud
     with pytest.raises(StudyError, match=r"run tiny-tiny-s5 .* has other settings .* choose another --store"):
         list(Study("tiny", [5], store, root).run(workers=1))
     assert config_hash(replace(config, seed=1)) == config_hash(replace(config, seed=2, device="auto"))
+
+
+def test_a_run_that_somebody_stops_ends_the_study_and_not_with_a_finding(
+    store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study("tiny", [4], store, root)
+    train = study._command
+
+    def stopped_at_once(run: Run, words: list[str]) -> str:
+        threading.Timer(0.0, lambda: wait_and_stop(run)).start()
+        return train(run, words)
+
+    monkeypatch.setattr(study, "_command", stopped_at_once)
+    with pytest.raises(
+        StudyError, match="run tiny-tiny-s4 was stopped by somebody; the same command goes on"
+    ):
+        list(study.run(workers=1))
+    (run,) = store.runs()
+    assert run.state() == "stopped"
+    assert not (run.folder / "measured.json").exists()
+
+
+def wait_and_stop(run: Run) -> None:
+    while not run.trainer.is_alive():
+        time.sleep(0.01)
+    run.trainer.request_stop()
 
 
 def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) -> None:
