@@ -71,7 +71,7 @@ class ModelConfig:
     norm: Literal["none", "group", "batch"] = "none"
     """Normalisation inside the experts; batch is the paper's."""
     statistics: Literal["batch", "sample"] = "batch"
-    """What norm batch normalises an expert by while it learns: the whole batch, as in the paper, or the images it won and a few others, which is quicker."""
+    """Images through which norm batch learns: the whole batch, as in the paper, or those an expert won and a few others, which is quicker."""
     others: int = 8
     """How many other images statistics sample takes beside those an expert won."""
     discriminator_filters: int = 16
