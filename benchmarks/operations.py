@@ -9,7 +9,7 @@ import tyro
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.training import contestants
-from icm.config import preset
+from icm.presets import preset
 
 WARM = 3  # steps that are not watched: the first ones allocate and choose their kernels
 STEPS = 5

@@ -105,7 +105,7 @@ class Textbook:
         fakes = self.discriminator(answers.detach().flatten(0, 1)).view(answers.shape[:2])
         winner = fakes.argmax(dim=0)
 
-        loss = softplus(-self.discriminator(canonical)).mean() + self.loss_of_fakes(fakes, winner)
+        loss = softplus(-self.discriminator(canonical)).mean() + softplus(fakes).mean()
         self.discriminator_adam.zero_grad()
         loss.backward()
         self.discriminator_adam.step()
@@ -121,34 +121,18 @@ class Textbook:
                 adam.step()
         return winner
 
-    def loss_of_fakes(self, fakes: Tensor, winner: Tensor) -> Tensor:
-        """What the scores of all answers, expert batch, add to the discriminator's loss."""
-        return softplus(fakes).mean()
-
     def answers_to_learn_from(self, transformed: Tensor, answers: Tensor, winner: Tensor) -> Tensor:
         """The answers, expert batch channel height width, through which the winners learn."""
         return answers
 
 
 class Sampled(Textbook):
-    """Of each step a part. The discriminator learns from the winning answers and, weighted up, from the losing ones of some experts,
-    which take turns. Each winner runs once more, on the images it won and the first `others` of the rest;
-    it answers as before, and the statistics of its norm have the gradient of these images alone."""
+    """Each winner runs once more, on the images it won and the first `others` of the rest; it answers as before, and the statistics of
+    its norm have the gradient of these images alone."""
 
-    def __init__(
-        self, model: ModelConfig, learning_rate: float, device: torch.device, losers_in_turn: int
-    ) -> None:
+    def __init__(self, model: ModelConfig, learning_rate: float, device: torch.device) -> None:
         super().__init__(model, learning_rate, device)
-        self.others, self.turn, self.first = model.others, losers_in_turn, 0
-
-    def loss_of_fakes(self, fakes: Tensor, winner: Tensor) -> Tensor:
-        experts = len(fakes)
-        weight = torch.zeros_like(fakes)
-        for place in range(self.turn):
-            weight[(self.first + place) % experts] = experts / self.turn
-        weight[winner, torch.arange(len(winner))] = 1.0
-        self.first += self.turn
-        return (softplus(fakes) * weight).mean()
+        self.others = model.others
 
     def answers_to_learn_from(self, transformed: Tensor, answers: Tensor, winner: Tensor) -> Tensor:
         again = answers.detach().clone()

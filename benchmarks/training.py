@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.textbook import Textbook
-from icm.config import RunConfig, preset
+from icm.config import RunConfig
 from icm.files import PROJECT
 from icm.images.batches import generator_for
 from icm.images.digits import data_root, resolve_source
@@ -36,6 +36,7 @@ from icm.jobs.session import judge
 from icm.method import training
 from icm.method.engine import choose_device, choose_engine, set_arithmetic
 from icm.method.weights import load_weights
+from icm.presets import preset
 from icm.runs.run import SHIPPED
 from icm.runs.store import RunStore
 

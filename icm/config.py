@@ -1,6 +1,6 @@
 """The configuration of a run: mechanisms, networks, steps and what is recorded, frozen; to and from JSON.
 
-The command line, the form on the Train page and `config.json` all come from the classes below:
+The command line, the form on the Train page and `config.json` all come from the classes below (the presets: icm/presets.py):
 the sentence under a field is its help text everywhere. Sizes follow the paper (Parascandolo et al., 2018, section 4)."""
 
 import ast
@@ -146,6 +146,35 @@ class ConscienceConfig:
 
 
 @dataclass(frozen=True)
+class RosterConfig:
+    """Who plays: as many experts as there are, or as many as the competition finds work for."""
+
+    rule: Literal["fixed", "open"] = "fixed"
+    """fixed lets every expert play, as in the paper; open dismisses experts that the others can do without and hires others, up to the number of experts."""
+    start: int = 4
+    """How many experts of an open roster play at first."""
+    every: int = 20
+    """Steps between two looks at who is needed."""
+    grace: int = 100
+    """Steps that an expert plays before it can be dismissed, and without a change before another one is hired."""
+    idle: float = 0.3
+    """An expert is dismissed that would win less than this part of an equal share by its score alone."""
+    twins: float = 4.0
+    """An expert is dismissed whose answers to the images that it wins are nearer to another's than to most by so many dB."""
+    vain: int = 2
+    """How many experts may be dismissed, one after the other, before nobody is hired any more."""
+
+    def __post_init__(self) -> None:
+        _require_choices(self, "roster.")
+        _require(1 <= self.start <= 100, f"roster.start is {self.start}; use 1 to 100")
+        _require(1 <= self.every <= MOST_STEPS, f"roster.every is {self.every}; use 1 to {MOST_STEPS:,}")
+        _require(1 <= self.grace <= MOST_STEPS, f"roster.grace is {self.grace}; use 1 to {MOST_STEPS:,}")
+        _require(0 <= self.idle <= 1, f"roster.idle is {self.idle}; use 0 to 1")
+        _require(0 < self.twins <= 100, f"roster.twins is {self.twins}; use a value above 0, at most 100")
+        _require(0 <= self.vain <= 100, f"roster.vain is {self.vain}; use 0 to 100")
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """The competition."""
 
@@ -159,8 +188,6 @@ class TrainingConfig:
     """Part of the steps, at the end, over which the step size falls to zero, which makes the answers cleaner; 0 keeps it, as in the paper."""
     losers_are_fake: bool = True
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
-    losers_in_turn: int = 0
-    """How many experts' losing answers the discriminator learns from at each step, one after the other and weighted up; 0 takes all, as in the paper."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.steps <= MOST_STEPS, f"training.steps is {self.steps}; use 1 to {MOST_STEPS:,}")
@@ -170,10 +197,6 @@ class TrainingConfig:
             f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
         )
         _require(0 <= self.cooldown <= 1, f"training.cooldown is {self.cooldown}; use 0 to 1")
-        _require(
-            self.losers_in_turn == 0 or self.losers_are_fake,
-            f"training.losers_in_turn is {self.losers_in_turn} and losers are no fakes; use 0 or losers_are_fake",
-        )
 
 
 @dataclass(frozen=True)
@@ -214,6 +237,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     conscience: ConscienceConfig = field(default_factory=ConscienceConfig)
+    roster: RosterConfig = field(default_factory=RosterConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
 
@@ -227,9 +251,21 @@ class RunConfig:
         )
         for each in self.frequencies:
             _require(0 < each < math.inf, f"frequencies has {each}; use values above 0")
+        if self.roster.rule == "open":
+            self._check_roster()
+
+    def _check_roster(self) -> None:
         _require(
-            0 <= self.training.losers_in_turn <= self.model.experts,
-            f"training.losers_in_turn is {self.training.losers_in_turn}; use 0 to {self.model.experts}, the experts there are",
+            self.conscience.rule == "conscience",
+            "roster.rule is open and conscience.rule is none: nobody would leave work to an expert that is hired; use conscience",
+        )
+        _require(
+            self.roster.start <= self.model.experts,
+            f"roster.start is {self.roster.start}; use 1 to {self.model.experts}, the experts there are",
+        )
+        _require(
+            self.roster.every % self.recording.every == 0,
+            f"roster.every is {self.roster.every}; use a multiple of recording.every, {self.recording.every}, so that a row has one roster",
         )
 
 
@@ -237,6 +273,7 @@ SECTIONS = {
     "model": ModelConfig,
     "identity": IdentityConfig,
     "conscience": ConscienceConfig,
+    "roster": RosterConfig,
     "training": TrainingConfig,
     "recording": RecordingConfig,
 }
@@ -246,51 +283,13 @@ ADDED = {
     "model.statistics",
     "model.others",
     "conscience",
+    "roster",
     "frequencies",
-    "training.losers_in_turn",
     "training.cooldown",
 }
 
-PRESETS: dict[str, RunConfig] = {
-    "tiny": RunConfig(
-        preset="tiny",
-        mechanisms=("right=6", "left=6", "contrast"),
-        model=ModelConfig(experts=3, filters=4, discriminator_filters=4, discriminator_hidden=32),
-        identity=IdentityConfig(start="shared", steps=20),
-        training=TrainingConfig(steps=60, batch=8),
-        recording=RecordingConfig(every=1, state_every=20),
-    ),
-    "quick": RunConfig(
-        preset="quick",
-        mechanisms=("right", "left", "down", "up"),
-        model=ModelConfig(
-            experts=4, filters=16, norm="group", discriminator_filters=8, discriminator_hidden=512
-        ),
-        identity=IdentityConfig(start="shared", steps=200),
-        training=TrainingConfig(steps=600, batch=16),
-    ),
-    "robust": RunConfig(
-        preset="robust",
-        model=ModelConfig(norm="batch", statistics="sample"),
-        identity=IdentityConfig(start="shared"),
-        conscience=ConscienceConfig(rule="conscience", until=400),
-        training=TrainingConfig(steps=800, losers_in_turn=3, cooldown=0.35),
-    ),
-    "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
-}
-
-PRESET_SENTENCES: dict[str, str] = {
-    "tiny": "Three little experts, seconds: shows that everything works, too short to learn.",
-    "quick": "First contact on a laptop: four experts learn to undo four translations, while you watch.",
-    "robust": "The paper's networks and mechanisms, with help to part: a conscience early on, and steps that cost less.",
-    "paper": "The paper's setting: ten experts fight over ten mechanisms; most are decided within 500 steps.",
-}
-
-
-def preset(name: str) -> RunConfig:
-    """The named preset; ConfigError lists the known ones."""
-    _require(name in PRESETS, f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
-    return PRESETS[name]
+# What a version once knew and wrote, and the value that means what is done without it.
+REMOVED = {"training.losers_in_turn": 0}
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
@@ -313,6 +312,7 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
     """The values as `section` takes them; ConfigError names the first that is missing, unknown or of another type."""
     _require(isinstance(values, Mapping), f"{prefix.rstrip('.') or 'config'} is {values!r}; it holds fields")
     assert isinstance(values, Mapping)
+    values = {name: value for name, value in values.items() if REMOVED.get(prefix + name, ...) != value}
     types = get_type_hints(section)
     for name in sorted(types.keys() ^ values.keys()):
         _require(
@@ -359,19 +359,6 @@ def changed_fields(config: RunConfig, base: RunConfig) -> dict[str, Any]:
         elif value != before:
             changed[outer.name] = value
     return changed
-
-
-def command_line(config: RunConfig) -> str:
-    """The command that trains `config`: its preset and the fields that differ from it."""
-    words = ["python -m icm train --preset", config.preset]
-    for name, value in changed_fields(config, preset(config.preset)).items():
-        option = name.replace("_", "-")
-        if isinstance(value, bool):
-            section, _, last = option.rpartition(".")
-            words.append(f"--{option}" if value else f"--{section}.no-{last}")
-        else:
-            words += [f"--{option}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
-    return " ".join(words)
 
 
 def field_sentences(section: type) -> dict[str, str]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import streamlit as st
 
-from icm.config import PRESET_SENTENCES, PRESETS, RunConfig, command_line
+from icm.config import RunConfig
 from icm.errors import ActionableError
+from icm.presets import PRESET_SENTENCES, PRESETS, command_line
 from icm.runs.run import SHIPPED
 from icm.runs.status import RunState
 from pages.ui import clock, decisions, panels, picker, run_view

@@ -14,7 +14,8 @@ from jaxtyping import install_import_hook
 
 install_import_hook("icm", "beartype.beartype")
 
-from icm.config import PRESETS, RunConfig  # noqa: E402
+from icm.config import RunConfig  # noqa: E402
+from icm.presets import PRESETS  # noqa: E402
 from icm.runs.run import Run  # noqa: E402
 from icm.runs.store import RunStore  # noqa: E402
 from tests.short_runs import copied, train  # noqa: E402

@@ -3,7 +3,7 @@
 import numpy as np
 
 from icm.runs.history import History, history_of
-from icm.runs.records import StepRecord
+from icm.runs.records import RowShape, StepRecord
 from icm.show import charts
 from icm.show.mosaics import GAP, SCALE, picture_table
 
@@ -23,7 +23,7 @@ def history(count: int) -> History:
         )
         for index in range(count)
     ]
-    return history_of(rows, experts=2, mechanisms=2)
+    return history_of(rows, RowShape(2, 2))
 
 
 def race(seen: History, marked: int | None = None) -> charts.Option:

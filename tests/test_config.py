@@ -4,10 +4,22 @@ from dataclasses import fields, replace
 
 import pytest
 
-from icm import config
+from icm import config, presets
 from icm.cli.options import Train
 from icm.cli.words import parse, preset_named
-from icm.config import PRESETS, ConfigError, ConscienceConfig, ModelConfig, RunConfig, TrainingConfig
+from icm.config import (
+    ConfigError,
+    ConscienceConfig,
+    ModelConfig,
+    RosterConfig,
+    RunConfig,
+    TrainingConfig,
+)
+from icm.presets import PRESETS
+
+
+def opened(**roster: int) -> RunConfig:
+    return RunConfig(conscience=ConscienceConfig("conscience"), roster=RosterConfig("open", **roster))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -21,7 +33,7 @@ def test_frequencies_come_back_from_json_and_from_the_command_line() -> None:
     assert config.from_json({**data, "frequencies": [2, 1, 0.5]}) == uneven
     with pytest.raises(ConfigError, match="frequencies is"):
         config.from_json({**data, "frequencies": ["2", 1, 0.5]})
-    words = config.command_line(uneven).split()[4:]
+    words = presets.command_line(uneven).split()[4:]
     assert parse(Train, words, default=Train(config=PRESETS["tiny"])).config == uneven
 
 
@@ -35,16 +47,20 @@ def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
 
 def test_a_run_of_before_the_conscience_does_what_it_did() -> None:
     data = config.to_json(PRESETS["paper"])
-    del (
-        data["conscience"],
-        data["frequencies"],
-        data["training"]["losers_in_turn"],
-        data["training"]["cooldown"],
-    )
+    del data["conscience"], data["roster"], data["frequencies"], data["training"]["cooldown"]
     for name in ("statistics", "others"):
         del data["model"][name]
     assert config.from_json(data) == PRESETS["paper"]
     assert (PRESETS["paper"].conscience.rule, PRESETS["paper"].model.statistics) == ("none", "batch")
+
+
+def test_a_setting_that_is_no_more_may_have_been_off_but_not_on() -> None:
+    data = config.to_json(PRESETS["tiny"])
+    data["training"]["losers_in_turn"] = 0
+    assert config.from_json(data) == PRESETS["tiny"]
+    data["training"]["losers_in_turn"] = 3
+    with pytest.raises(ConfigError, match=r"training\.losers_in_turn is unknown in this version"):
+        config.from_json(data)
 
 
 def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -> None:
@@ -55,7 +71,7 @@ def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -
         model=replace(PRESETS["quick"].model, experts=3, norm="batch"),
         training=replace(PRESETS["quick"].training, losers_are_fake=False),
     )
-    line = config.command_line(changed)
+    line = presets.command_line(changed)
     assert line == (
         "python -m icm train --preset quick --seed 7 --mechanisms right=3 noise "
         "--model.experts 3 --model.norm batch --training.no-losers-are-fake"
@@ -85,13 +101,14 @@ def test_every_field_has_a_sentence(section: type) -> None:
             lambda: RunConfig(mechanisms=("noise",), frequencies=(0.0,)),
             "frequencies has 0.0; use values above",
         ),
-        (lambda: RunConfig(training=TrainingConfig(losers_in_turn=11)), "losers_in_turn is 11; use 0 to 10"),
         (lambda: TrainingConfig(cooldown=1.5), "training.cooldown is 1.5; use 0 to 1"),
-        (lambda: TrainingConfig(losers_in_turn=2, losers_are_fake=False), "losers are no fakes; use 0 or"),
+        (lambda: RunConfig(roster=RosterConfig(rule="open")), "conscience.rule is none: nobody would"),
+        (lambda: opened(start=11), "roster.start is 11; use 1 to 10, the experts there are"),
+        (lambda: opened(every=7), "roster.every is 7; use a multiple of recording.every, 5"),
         (lambda: ModelConfig(statistics="sample"), "model.norm none has no statistics; use norm batch"),
         (lambda: ConscienceConfig(leak=0.0), "conscience.leak is 0.0; use a value above 0"),
         (lambda: RunConfig(seed=-1), "seed is -1; use 0 to"),
-        (lambda: config.preset("fast"), "unknown preset 'fast'; known: tiny, quick, robust, paper"),
+        (lambda: presets.preset("fast"), "unknown preset 'fast'; known: tiny, quick, robust, paper"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_the_value_and_the_remedy(make, sentence: str) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from icm.config import RunConfig, preset
+from icm.config import RunConfig
 from icm.measure.evaluation import Evaluation
+from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
 from icm.runs.store import RunStore

@@ -21,9 +21,8 @@ from icm.method.training import start_competition, train_step
 
 EXPERTS = 4
 ENGINES = {"loop": Engine(experts="loop"), "stacked": Engine(experts="stacked")}
-# Norm batch whose statistics are those of a sample, and a discriminator that learns from a sample of the losing answers.
+# Norm batch whose statistics have the gradient of a sample.
 SAMPLE = "batch, sampled"
-IN_TURN = 3  # experts of four, so that a turn ends with the first again
 FORMS = ["none", "group", "batch", SAMPLE]
 
 
@@ -42,8 +41,6 @@ def model_of(form: str) -> ModelConfig:
 
 def make_state(form: str, engine: Engine, dtype: torch.dtype) -> TrainState:
     config = RunConfig(model=model_of(form))
-    if form == SAMPLE:
-        config = replace(config, training=replace(config.training, losers_in_turn=IN_TURN))
     state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.to(dtype)
     state.discriminator.to(dtype)
@@ -56,7 +53,7 @@ def textbook_with_the_weights_of(state: TrainState, dtype: torch.dtype) -> Textb
     if bank.others is None:
         textbook = Textbook(model_of(bank.norm), 1e-3, torch.device("cpu"), bank.norm)
     else:
-        textbook = Sampled(model_of(SAMPLE), 1e-3, torch.device("cpu"), IN_TURN)
+        textbook = Sampled(model_of(SAMPLE), 1e-3, torch.device("cpu"))
     textbook.experts.to(dtype)
     textbook.discriminator.to(dtype)
     textbook.take_weights(bank, state.discriminator)

@@ -15,7 +15,7 @@ from icm.measure.evaluation import evaluate, examples, networks, psnr
 from icm.method.networks import Discriminator, ExpertBank
 from icm.method.weights import weights
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
-from icm.runs.records import StepRecord, Window
+from icm.runs.records import RowShape, StepRecord, Window
 
 
 class PerfectExperts(ExpertBank):
@@ -23,7 +23,7 @@ class PerfectExperts(ExpertBank):
 
     def __init__(self, mechanisms: tuple[Mechanism, ...]) -> None:
         torch.nn.Module.__init__(self)
-        self.mechanisms, self.experts = mechanisms, len(mechanisms)
+        self.mechanisms, self.experts, self.playing = mechanisms, len(mechanisms), None
 
     def forward(self, images: torch.Tensor, experts: list[int] | None = None) -> torch.Tensor:
         return torch.stack([invert(images, mechanism) for mechanism in self.mechanisms])
@@ -119,7 +119,7 @@ def test_a_mechanism_without_an_image_has_no_owner() -> None:
 
 
 def test_a_row_sums_the_steps_since_the_row_before() -> None:
-    window = Window(experts=2, mechanisms=3)
+    window = Window(RowShape(experts=2, mechanisms=3))
     logits = np.array([[1.0, 3.0], [5.0, -1.0]])  # expert batch
     window.add(np.array([1, 0]), np.array([2, 2]), logits, psnr=np.array([10.0, 20.0]), losses=(0.5, 1.5))
     window.add(np.array([1, 1]), np.array([0, 2]), logits, psnr=np.array([30.0, 20.0]), losses=(1.5, 0.5))
@@ -130,7 +130,7 @@ def test_a_row_sums_the_steps_since_the_row_before() -> None:
     assert (record.psnr, record.expert_loss, record.discriminator_loss, record.images) == (20.0, 1.0, 1.0, 4)
     assert window.take(step=2).images == 0
     again = json.loads(json.dumps(record.to_json()))
-    assert StepRecord.from_json(again, experts=2, mechanisms=3) == record
+    assert StepRecord.from_json(again, RowShape(experts=2, mechanisms=3)) == record
 
 
 def test_a_chain_undoes_two_mechanisms_and_ends_when_nothing_scores_higher(root) -> None:

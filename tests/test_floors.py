@@ -188,7 +188,7 @@ def test_every_room_has_a_floor() -> None:
 
 LEARNER = """
 import torch
-from icm.config import PRESETS
+from icm.presets import PRESETS
 from icm.images.batches import generator_for
 from icm.jobs import trainer
 from icm.method.state import init_state

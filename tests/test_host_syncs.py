@@ -84,24 +84,19 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def make_state(norm: str, device: str, losers: str, rule: str) -> TrainState:
-    """`losers` are fake, no fakes, or fake in turn; `rule` is that of the conscience. With one, norm batch takes its statistics
-    from a sample."""
+    """`losers` are fake or no fakes; `rule` is that of the conscience. With one, norm batch takes its statistics from a sample."""
     model = ModelConfig(experts=4, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5)  # pyright: ignore[reportArgumentType]
     if norm == "batch" and rule != "none":
         model = replace(model, statistics="sample")
     config = RunConfig(model=model, conscience=ConscienceConfig(rule=rule, until=1))  # pyright: ignore[reportArgumentType]
-    training = replace(
-        config.training, losers_are_fake=losers != "no fakes", losers_in_turn=3 if losers == "in turn" else 0
-    )
+    training = replace(config.training, losers_are_fake=losers != "no fakes")
     config = replace(config, training=training)
     state = init_state(config, generator_for(3, "weights"), torch.device(device), Engine(experts="stacked"))
     start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))
     return state
 
 
-@pytest.mark.parametrize(
-    ("losers", "rule"), [("fake", "none"), ("no fakes", "none"), ("in turn", "conscience")]
-)
+@pytest.mark.parametrize(("losers", "rule"), [("fake", "none"), ("no fakes", "none"), ("fake", "conscience")])
 @pytest.mark.parametrize("norm", ["none", "group", "batch"])
 def test_a_step_on_stacked_experts_reads_nothing_back_and_takes_nothing_from_the_host(
     norm: str, rule: str, losers: str, device: str, batch: Batch

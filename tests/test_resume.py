@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from icm.config import PRESETS, IdentityConfig, RunConfig
+from icm.config import IdentityConfig, RosterConfig, RunConfig
 from icm.jobs import trainer
 from icm.method.competition import Contest, compete
+from icm.presets import PRESETS
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.short_runs import copied
@@ -95,16 +96,24 @@ def with_batch_norm(config: RunConfig) -> RunConfig:
 
 
 def with_a_conscience(config: RunConfig) -> RunConfig:
-    """It ends half-way, each winner learns with a sample of the batch, losers are fakes in turn, and the step size falls."""
+    """It ends half-way, each winner learns with a sample of the batch, and the step size falls."""
     return replace(
         config,
         model=replace(config.model, norm="batch", statistics="sample", others=3),
         conscience=replace(config.conscience, rule="conscience", until=STEPS // 2),
-        training=replace(config.training, losers_in_turn=3, cooldown=0.3),
+        training=replace(config.training, cooldown=0.3),
     )
 
 
-@pytest.mark.parametrize("form", [None, with_batch_norm, with_a_conscience])
+def with_an_open_roster(config: RunConfig) -> RunConfig:
+    return replace(
+        with_a_conscience(config),
+        conscience=replace(config.conscience, rule="conscience", until=STEPS),
+        roster=RosterConfig("open", start=2, every=5, grace=5, idle=0.0),
+    )
+
+
+@pytest.mark.parametrize("form", [None, with_batch_norm, with_a_conscience, with_an_open_roster])
 def test_stopped_again_and_again_and_resumed_is_as_if_never_stopped(
     store: RunStore,
     root: Path,
@@ -129,6 +138,8 @@ def test_stopped_again_and_again_and_resumed_is_as_if_never_stopped(
     assert clock[-1] == 0
     assert clock.max() > STEPS / 4
     assert [row["step"] for row in rows_of(unbroken)] == [5, 10, 15, 18]
+    if form is with_an_open_roster:
+        assert {len(row["plays"]) for row in rows_of(unbroken)} == {2, 3}  # one was hired and dismissed
 
 
 @pytest.mark.parametrize("optimiser", ["expert_adam.mean", "expert_adam.square", "discriminator_adam"])

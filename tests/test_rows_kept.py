@@ -10,7 +10,7 @@ from icm import files
 from icm.config import RunConfig
 from icm.files import FileError
 from icm.runs.history import HistoryWriter, read_history
-from icm.runs.records import read_rows
+from icm.runs.records import RowShape, read_rows
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.short_runs import content, icm, train
@@ -53,7 +53,7 @@ def test_a_damaged_row_is_left_out_and_told(stopped: Run, root: Path) -> None:
     assert [row["step"] for row in stopped.rows.read()] == [1, 2, *range(4, 13)]
     assert any("line 3 of metrics.jsonl is left out" in notice for notice in notices)
     assert any("the rows of 1 of the 6 steps so far are lost" in notice for notice in notices)
-    assert read_history(stopped.rows.history_file, 3, 3).missing_images(batch=8) == 8
+    assert read_history(stopped.rows.history_file, RowShape(3, 3)).missing_images(batch=8) == 8
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_row_that_cannot_be_so_is_left_out_and_the_sound_ones_stay(
     assert [row["step"] for row in stopped.rows.read()] == [1, 2, *range(4, 13)]
     assert not said or f"line 3 of metrics.jsonl is left out: {said}" in notices
     assert any("the rows of 1 of the 6 steps so far are lost" in notice for notice in notices)
-    assert np.isfinite(read_history(stopped.rows.history_file, 3, 3).all().psnr).all()
+    assert np.isfinite(read_history(stopped.rows.history_file, RowShape(3, 3)).all().psnr).all()
 
 
 def test_what_a_person_is_told_is_printed_as_it_is(stopped: Run, root: Path) -> None:
@@ -106,11 +106,11 @@ def test_a_row_never_goes_into_another_run_that_has_just_taken_the_name(
     other = store.create("other", short, {})
     train(other, root, stop_at=6)
     stopped.rows.replace(stopped.rows.lines())
-    writer = HistoryWriter(stopped.rows.history_file, 3, 3, [])
+    writer = HistoryWriter(stopped.rows.history_file, RowShape(3, 3), [])
     stopped.folder.rename(store.root / "moved")
     other.folder.rename(stopped.folder)
     before = content(stopped)
-    (record,) = read_rows(stopped.rows.lines()[:1], 3, 3, until=1).records
+    (record,) = read_rows(stopped.rows.lines()[:1], RowShape(3, 3), until=1).records
     for append in (lambda: stopped.rows.append(record.to_json()), lambda: writer.append(record)):
         with pytest.raises(FileError, match=r"was removed or replaced while .*; put it back as it was"):
             append()

@@ -12,7 +12,7 @@ from rich.table import Table
 from icm.cli.options import Data, Evaluate, Export, Reader, Speed
 from icm.cli.terminal import LOG_EVERY
 from icm.cli.words import UsageError, parse
-from icm.config import PRESETS
+from icm.presets import PRESETS
 from icm.runs.store import RunStore
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds

@@ -108,9 +108,8 @@ class OneToOne:
     def __str__(self) -> str:
         if not self.records:
             return ""
-        experts, mechanisms, conscience = self.shape
-        count = history_of(self.records, experts, mechanisms, conscience).one_to_one_count()
-        return f"{count} of {mechanisms} one-to-one"
+        count = history_of(self.records, self.shape).one_to_one_count()
+        return f"{count} of {self.shape.mechanisms} one-to-one"
 
 
 def _show_bar(console: Console, run: Run, events: "Iterator[RunProgress]") -> None:

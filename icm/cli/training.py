@@ -11,8 +11,8 @@ from rich.table import Table
 from icm.cli.options import Resume, Runs, Stop, Train
 from icm.cli.terminal import catch_signals, follow
 from icm.cli.words import parse, preset_named
-from icm.config import preset
 from icm.errors import ActionableError
+from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 

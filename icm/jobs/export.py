@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from icm import files
-from icm.config import RunConfig, command_line
+from icm.config import RunConfig
 from icm.images.digits import named_source
 from icm.images.mechanisms import parse
 from icm.images.unseen import SETS, load_unseen
 from icm.measure.evaluation import Evaluation, networks
 from icm.measure.transfer import evaluate_sets
+from icm.presets import command_line
 from icm.runs.errors import StoreError
 from icm.runs.run import Run
 from icm.runs.store import RunStore, store_root
@@ -143,7 +144,10 @@ def _over_steps(
 
 
 def _halved(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: values.astype(np.float16) for name, values in arrays.items()}
+    return {
+        name: values.astype(np.float16) if values.dtype.kind == "f" else values
+        for name, values in arrays.items()
+    }
 
 
 def _summary(found: Evaluation) -> dict[str, float]:

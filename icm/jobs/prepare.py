@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from icm.config import RunConfig, command_line
+from icm.config import RunConfig
 from icm.errors import ActionableError
 from icm.images.batches import Batch, draw_batch, generator_for, split_halves
 from icm.images.digits import load_digits, named_source
@@ -21,6 +21,7 @@ from icm.images.mechanisms import parse
 from icm.jobs.session import Draw, Heartbeat, TrainerSession
 from icm.method.engine import DeviceError, Engine, choose_device, choose_engine, set_arithmetic
 from icm.method.state import TrainState, init_state, load_arrays
+from icm.presets import command_line
 from icm.runs.errors import START_ANEW, StoreError
 from icm.runs.history import HistoryWriter, shape_of
 from icm.runs.records import Rows, Window, read_rows
@@ -38,11 +39,11 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
     notices = _other_torch(run)
     engine, environment = _settle_engine(run, device, config.arithmetic)
     state, draw = new_learner(config, root, device, engine)
-    experts, mechanisms, conscience = shape_of(config)
-    window = Window(experts, mechanisms, conscience)
+    shape = shape_of(config)
+    window = Window(shape)
     notices += _load_newest(run, state, window)
 
-    rows = read_rows(run.rows.lines(), experts, mechanisms, state.step, conscience)
+    rows = read_rows(run.rows.lines(), shape, state.step)
     notices += rows.damaged + _missing_rows(rows, window, state.step, config.training.batch)
     run.rows.replace(rows.lines)
     run.write_environment(environment)
@@ -51,7 +52,7 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
         config=config,
         state=state,
         window=window,
-        history=HistoryWriter(run.rows.history_file, experts, mechanisms, rows.records, conscience),
+        history=HistoryWriter(run.rows.history_file, shape, rows.records),
         draw=draw,
         heartbeat=Heartbeat(run),
         asked_to_stop=asked_to_stop,

@@ -120,7 +120,11 @@ class TrainerSession:
         """Appends the row of the steps since the last row to metrics.jsonl, and the running sums to history.f8."""
         self.run.trainer.check_place()
         has_bias = self.state.conscience.rule == "conscience"
-        record = self.window.take(self.state.step, self.state.bias.tolist() if has_bias else None)
+        record = self.window.take(
+            self.state.step,
+            bias=self.state.bias.tolist() if has_bias else None,
+            plays=self.state.roster.players if self.state.roster else None,
+        )
         self.run.rows.append(record.to_json())
         self.history.append(record)
         return record

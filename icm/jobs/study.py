@@ -21,11 +21,12 @@ import numpy as np
 from scipy import stats
 
 from icm import files
-from icm.config import RunConfig, changed_fields, command_line, preset
+from icm.config import RunConfig, changed_fields
 from icm.errors import ActionableError
 from icm.jobs import launch
 from icm.jobs.prepare import PACKAGES
 from icm.jobs.process import start_job
+from icm.presets import command_line, preset
 from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -86,20 +87,10 @@ def studies() -> dict[str, dict[str, RunConfig]]:
                 "rate1": {"rule": "conscience", "rate": 1.0},
             },
         ),
-        # Where a step can be made cheaper, and whether it learns as well then.
-        "cheaper": {
-            name: replace(
-                early,
-                model=replace(early.model, others=others),
-                training=replace(early.training, losers_in_turn=turn),
-            )
-            for name, others, turn in (
-                ("plain", 8, 0),
-                ("others4", 4, 0),
-                ("turn3", 8, 3),
-                ("others4-turn3", 4, 3),
-            )
-        },
+        # How many other images a winner needs beside it for the gradient of its statistics; fewer are cheaper.
+        "others": variants(
+            early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
+        ),
     }
 
 

@@ -11,7 +11,7 @@ from icm.errors import ActionableError
 from icm.images.batches import generator_for
 from icm.jobs.prepare import prepare
 from icm.jobs.session import Progress, TrainerSession, judge
-from icm.method.training import identity_phase, start_competition, train_step
+from icm.method.training import identity_phase, review_roster, start_competition, train_step
 from icm.runs.run import Run
 from icm.runs.status import Phase, Status
 
@@ -113,6 +113,9 @@ def _competition(session: TrainerSession) -> Iterator[Progress]:
         session.window.seconds += time.perf_counter() - started
 
         record = session.write_row() if row_due else None
+        if state.roster:
+            seed, identity = session.config.seed, session.config.identity
+            review_roster(state, identity, generator_for(seed, "perturbation", state.step))
         if snapshot_due(state.step, of):
             session.save_snapshot()
         if state.step % recording.state_every == 0 or state.step == of:

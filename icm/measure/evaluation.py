@@ -17,6 +17,7 @@ from icm.images.batches import as_images, generator_for
 from icm.images.mechanisms import Mechanism, apply_each, apply_one
 from icm.method.competition import Contest, compete, count_wins
 from icm.method.networks import Discriminator, ExpertBank
+from icm.method.state import players_at_first
 from icm.method.weights import load_weights
 from icm.ownership import is_one_to_one, owners
 from icm.shapes import Images, Labels, Pixels
@@ -81,7 +82,9 @@ def psnr(
 def networks(config: RunConfig, arrays: Mapping[str, np.ndarray]) -> tuple[ExpertBank, Discriminator]:
     """The experts and the discriminator of a snapshot, on the CPU, in evaluation mode."""
     model, generator = config.model, generator_for(0, "weights")
-    experts = ExpertBank(model.experts, model.filters, model.norm, generator)
+    experts = ExpertBank(
+        model.experts, model.filters, model.norm, generator, players=players_at_first(config)
+    )
     discriminator = Discriminator(model.discriminator_filters, model.discriminator_hidden, generator)
     load_weights(experts, discriminator, arrays)
     return experts.eval(), discriminator.eval()
@@ -90,8 +93,10 @@ def networks(config: RunConfig, arrays: Mapping[str, np.ndarray]) -> tuple[Exper
 @torch.no_grad()
 def play(experts: ExpertBank, discriminator: Discriminator, images: Images) -> Contest:
     """One round without learning: every answer, every score, every winner."""
-    answers = experts(images)
-    return compete(answers, discriminator(answers.flatten(0, 1)).view(answers.shape[:2]))
+    players = None if experts.playing is None else experts.players()
+    answers = experts(images, players)
+    contest = compete(answers, discriminator(answers.flatten(0, 1)).view(answers.shape[:2]))
+    return contest if players is None else contest.among(experts.experts, torch.tensor(players))
 
 
 def evaluate(

@@ -72,6 +72,11 @@ class ExpertAdam:
         first = self.parameters[0]
         self.clock = torch.zeros(len(first), dtype=torch.int64, device=first.device)
 
+    def forget(self, expert: int) -> None:
+        """Puts the moments and the clock of one expert back to zero."""
+        for values in (*self.mean, *self.square, self.clock):
+            values[expert] = 0
+
     @torch.no_grad()
     def step(
         self, gradients: tuple[Tensor, ...], active: Bool[Tensor, " expert"], learning_rate: float

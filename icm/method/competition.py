@@ -7,7 +7,7 @@ E_j is an expert and D the discriminator. D is a probability, but our discrimina
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -22,7 +22,7 @@ class Contest:
     """One round: every answer, every score and who won each image."""
 
     answers: Answers
-    logits: Logits  # the discriminator's scores; without any bias
+    logits: Logits  # the discriminator's scores, without any bias; -inf for an expert that does not play
     winner: Winner
 
     @property
@@ -34,6 +34,16 @@ class Contest:
     def restored(self) -> Images:
         """The winners' answers."""
         return self.answers[self.winner, torch.arange(len(self.winner), device=self.winner.device)]
+
+    def among(self, experts: int, players: Int[Tensor, " player"]) -> "Contest":
+        """This contest between `players`, as one between all experts: who does not play has an empty answer and no score."""
+        answers = self.answers.new_zeros(experts, *self.answers.shape[1:])
+        logits = self.logits.new_full((experts, len(self.winner)), -torch.inf)
+        return Contest(
+            answers=answers.index_copy(0, players, self.answers),
+            logits=logits.index_copy(0, players, self.logits),
+            winner=players[self.winner],
+        )
 
 
 def compete(answers: Answers, logits: Logits, bias: Float[Tensor, " expert"] | None = None) -> Contest:
@@ -82,21 +92,6 @@ def discriminator_loss(
 
     When the fakes are the answers of all N' experts, each expert weighs 1/N', as in the paper."""
     return softplus(-canonical).mean() + softplus(fakes).mean()
-
-
-def discriminator_loss_in_turn(
-    canonical: Float[Tensor, " canonical"],
-    winners: Float[Tensor, " batch"],
-    in_turn: Float[Tensor, "turn batch"],
-    lost: Bool[Tensor, "turn batch"],
-    experts: int,
-) -> Float[Tensor, ""]:
-    """`discriminator_loss`, estimated from the scores of the winning answers and of those of the experts in turn.
-
-    `lost` says which of the latter lost. Every expert's turn is equally frequent, so that the mean over turns is the loss."""
-    losing = (softplus(in_turn) * lost).sum() * (experts / len(in_turn))
-    fakes = (softplus(winners).sum() + losing) / (experts * len(winners))
-    return softplus(-canonical).mean() + fakes
 
 
 def winners_logits(logits: Logits, winner: Winner) -> Float[Tensor, "1 batch"]:

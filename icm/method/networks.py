@@ -81,8 +81,11 @@ class ExpertBank(nn.Module):
         generator: Generator,
         engine: Engine = PLAIN,
         others: int | None = None,
+        players: int | None = None,
     ) -> None:
-        """With norm batch and `others`, winners run again to learn, each on the images it won and so many others."""
+        """With norm batch and `others`, winners run again to learn, each on the images it won and so many others.
+
+        With `players` the bank keeps who plays, at first so many experts; without it all do, always."""
         super().__init__()
         self.experts, self.filters, self.norm, self.engine = experts, filters, norm, engine
         self.others = others
@@ -104,6 +107,17 @@ class ExpertBank(nn.Module):
             self.running_variance: Tensor
             self.register_buffer("running_mean", torch.zeros(HIDDEN_LAYERS, experts, filters))
             self.register_buffer("running_variance", torch.ones(HIDDEN_LAYERS, experts, filters))
+        self.playing: Tensor | None
+        self.register_buffer("playing", None if players is None else torch.arange(experts) < players)
+
+    @property
+    def statistics(self) -> list[Float[Tensor, "layer expert filter"]]:
+        """The running means and variances of norm batch."""
+        return [self.running_mean, self.running_variance] if self.norm == "batch" else []
+
+    def players(self) -> list[int]:
+        """The experts that play, in their order."""
+        return list(range(self.experts)) if self.playing is None else self.playing.nonzero()[:, 0].tolist()
 
     @property
     def winners_again(self) -> bool:
@@ -127,8 +141,10 @@ class ExpertBank(nn.Module):
         ]
         return torch.cat(answers)
 
-    def answer_as_winner(self, images: Images, winner: Winner) -> Images:
+    def answer_as_winner(self, images: Images, winner: Winner, experts: list[int] | None = None) -> Images:
         """The answer to each image of the expert that won it, from a pass of its own, which has a gradient.
+
+        `winner` counts among the named experts, all by default.
 
         With norm batch it is the answer that was scored: that pass normalises by the statistics of the whole batch, which
         must have been answered just before. Their gradient is estimated from the images that the expert won and the first
@@ -138,25 +154,28 @@ class ExpertBank(nn.Module):
             raise ValueError("norm 'batch' mixes the images of a batch: gather the winners from all answers")
         if self.engine.experts == "stacked":
             # All answer all: to run each on its own images the host would have to know who won.
-            parameters = [layer.flatten(0, 1) for layer in self.parameters()]
-            answers = self._answers(slice(None), parameters, images, seen=self._seen(winner))
+            chosen = slice(None) if experts is None else experts
+            parameters = [layer[chosen].flatten(0, 1) for layer in self.parameters()]
+            seen = self._seen(winner, self.experts if experts is None else len(experts))
+            answers = self._answers(chosen, parameters, images, seen)
             return answers[winner, torch.arange(len(images), device=images.device)]
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
+        named = list(range(self.experts)) if experts is None else experts
         order = winner.argsort(stable=True)
-        won = torch.bincount(winner, minlength=self.experts).tolist()
+        won = torch.bincount(winner, minlength=len(named)).tolist()
         answers = []
-        for each, mine in enumerate(order.split(won)):
+        for place, (each, mine) in enumerate(zip(named, order.split(won))):
             if len(mine):
-                beside = (winner != each).nonzero().flatten()[: self.others or 0]
+                beside = (winner != place).nonzero().flatten()[: self.others or 0]
                 part = images[torch.cat([mine, beside])]
                 parameters = [layer[each] for layer in stacked]
                 answered = self._answers(slice(each, each + 1), parameters, part, seen="all")
                 answers.append(answered[0, : len(mine)])
         return torch.cat(answers)[order.argsort()]
 
-    def _seen(self, winner: Winner) -> Float[Tensor, "batch expert"]:
+    def _seen(self, winner: Winner, experts: int) -> Float[Tensor, "batch expert"]:
         """1 for an image that an expert runs on to learn: those it won and the first `others` of the rest."""
-        lost = winner[:, None] != torch.arange(self.experts, device=winner.device)
+        lost = winner[:, None] != torch.arange(experts, device=winner.device)
         return (~lost | (lost.cumsum(0) <= (self.others or 0))).to(self.biases[0].dtype)
 
     def _answers(

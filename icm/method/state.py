@@ -15,6 +15,7 @@ from icm.errors import ActionableError
 from icm.method.adam import DiscriminatorAdam, ExpertAdam
 from icm.method.engine import PLAIN, Engine
 from icm.method.networks import Discriminator, ExpertBank
+from icm.method.roster import Roster
 from icm.method.weights import misfit, named_weights
 
 MOMENTS = "discriminator_adam."  # how the names on disk begin of what the discriminator's Adam keeps
@@ -33,6 +34,7 @@ class TrainState:
     can_copy: Bool[Tensor, " expert"]  # experts whose identity initialisation is over
     copy_error: Float[Tensor, " expert"]  # running mean of each one's squared error; starts at 1
     bias: Float[Tensor, " expert"]  # what the conscience adds to each one's logits
+    roster: Roster | None = None  # None when it is fixed: all experts play
     identity_steps: int = 0  # steps of the identity phase done
     competing: bool = False
     step: int = 0  # steps of the competition done
@@ -49,7 +51,13 @@ def init_state(
     model = config.model
     others = model.others if model.statistics == "sample" else None
     experts = ExpertBank(
-        model.experts, model.filters, model.norm, generator, engine=engine, others=others
+        model.experts,
+        model.filters,
+        model.norm,
+        generator,
+        engine=engine,
+        others=others,
+        players=players_at_first(config),
     ).to(device)
     discriminator = Discriminator(
         model.discriminator_filters, model.discriminator_hidden, generator, engine=engine
@@ -70,7 +78,13 @@ def init_state(
         can_copy=can_copy,
         copy_error=torch.ones(model.experts, device=device),
         bias=torch.zeros(model.experts, device=device),
+        roster=Roster.of(config.roster, experts) if config.roster.rule == "open" else None,
     )
+
+
+def players_at_first(config: RunConfig) -> int | None:
+    """How many experts an open roster begins with; None for a fixed one."""
+    return config.roster.start if config.roster.rule == "open" else None
 
 
 class UnfitState(ActionableError):
@@ -80,7 +94,9 @@ class UnfitState(ActionableError):
 def to_arrays(state: TrainState) -> dict[str, np.ndarray]:
     """Everything that a resume needs: weights, both optimisers, counters."""
     arrays = {name: tensor.cpu().numpy().copy() for name, tensor in _tensors(state).items()}
-    arrays["counters"] = np.array([state.identity_steps, int(state.competing), state.step], dtype=np.int64)
+    counters = [state.identity_steps, int(state.competing), state.step]
+    counters += state.roster.counters() if state.roster else []
+    arrays["counters"] = np.array(counters, dtype=np.int64)
     return arrays
 
 
@@ -92,8 +108,11 @@ def load_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
     for name, tensor in _tensors(state).items():
         if name in arrays:
             tensor.copy_(torch.from_numpy(arrays[name]).view(tensor.shape))
-    state.identity_steps, competing, state.step = (int(value) for value in arrays["counters"])
+    state.identity_steps, competing, state.step, *of_roster = arrays["counters"].tolist()
     state.competing = bool(competing)
+    if state.roster:
+        state.roster.changed, state.roster.hires, state.roster.in_vain = of_roster
+        state.roster.players = state.experts.players()
 
 
 def check_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
@@ -102,7 +121,8 @@ def check_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
     Arrays named `window.…` are not looked at: icm/runs/records.py checks them. The moments of the discriminator's Adam may
     be missing before its first step, when they are zero; earlier versions wrote none then."""
     own = {name: values for name, values in arrays.items() if not name.startswith("window.")}
-    places = {**_tensors(state), "counters": torch.zeros(3, dtype=torch.int64)}
+    counters = torch.zeros(6 if state.roster else 3, dtype=torch.int64)
+    places = {**_tensors(state), "counters": counters}
     moments = {name for name in places if name.startswith(MOMENTS)}
     for name in moments:
         if name.endswith(".step") and name in own and own[name].shape == (1,):
@@ -111,9 +131,11 @@ def check_arrays(state: TrainState, arrays: Mapping[str, np.ndarray]) -> None:
     expected = {name: place for name, place in places.items() if not (without and name in moments)}
     if wrong := misfit(own, expected):
         raise UnfitState(wrong)
-    identity_steps, competing, step = own["counters"].tolist()
-    if min(identity_steps, step) < 0 or competing not in (0, 1):
+    identity_steps, competing, step, *of_roster = own["counters"].tolist()
+    if min(identity_steps, step, *of_roster, 0) < 0 or competing not in (0, 1):
         raise UnfitState(f"counters are {identity_steps}, {competing}, {step}: no steps that were ever done")
+    if state.roster and not own["experts.playing"].any():
+        raise UnfitState("experts.playing has nobody who plays")
     if step > 0 and without:
         raise UnfitState(f"{min(moments)} is missing though the competition has begun")
 
@@ -132,4 +154,15 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
         "copies": state.can_copy,
         "copy_error": state.copy_error,
         **({"bias": state.bias} if state.conscience.rule == "conscience" else {}),
+        **(_roster_tensors(state.roster) if state.roster else {}),
+    }
+
+
+def _roster_tensors(roster: Roster) -> dict[str, Tensor]:
+    return {
+        "roster.since": roster.since,
+        "roster.share": roster.share,
+        "roster.alike": roster.alike,
+        "roster.seen": roster.seen,
+        **{f"roster.newcomer.{index}": values for index, values in enumerate(roster.newcomer)},
     }

@@ -17,11 +17,11 @@ from icm.method.competition import (
     compete,
     count_wins,
     discriminator_loss,
-    discriminator_loss_in_turn,
     next_bias,
     winners_logits,
     winners_loss,
 )
+from icm.method.roster import Roster, one_expert
 from icm.method.state import TrainState
 from icm.shapes import Answers, Images
 
@@ -67,12 +67,15 @@ def start_competition(state: TrainState, identity: IdentityConfig, generator: Ge
     """Changes `state`: ends the identity phase. With a shared start every expert gets a perturbed copy of the first one.
 
     Adam starts anew, since the gradients of copying say nothing about the competition."""
+    if state.roster:
+        for kept, now in zip(state.roster.newcomer, one_expert(state.experts), strict=True):
+            kept.copy_(now)
     if identity.start == "shared":
         for parameter in state.experts.parameters():
             noise = torch.randn(parameter.shape, generator=generator).to(parameter.device)
             parameter.copy_(parameter[:1] * (1 + identity.perturbation * noise))
-        for buffer in state.experts.buffers():  # axes: layer, expert, filter
-            buffer.copy_(buffer[:, :1].expand_as(buffer))
+        for statistic in state.experts.statistics:
+            statistic.copy_(statistic[:, :1].expand_as(statistic))
     state.expert_adam.reset()
     state.discriminator_adam.reset()
     state.can_copy.fill_(True)
@@ -92,30 +95,36 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
 
     The discriminator learns first, from the scores that chose the winners. Then each winner learns, on the images it won,
     to please the discriminator as it is after that step."""
-    experts, discriminator = state.experts, state.discriminator
+    experts, discriminator, roster = state.experts, state.discriminator, state.roster
     learning_rate = learning_rate_at(state.step, state.training)
+    players = roster.players if roster else None
 
-    # Every expert answers every image. This pass has no gradient where the winners run once more.
+    # Every expert that plays answers every image. This pass has no gradient where the winners run once more.
     with torch.set_grad_enabled(not experts.winners_again):
-        answers = experts(transformed)
+        answers = experts(transformed, players)
     shown = answers.detach()  # the discriminator's loss must not reach the experts
-    judge = _judge_in_turn if state.training.losers_in_turn else _judge_all
-    contest, loss = judge(state, canonical, shown)
+    bias = state.bias if players is None else state.bias[players]
+    contest, loss = _judge(state, canonical, shown, bias)
     loss.backward()
     state.discriminator_adam.step(learning_rate)
 
     # The winners: each expert on the images it won.
     if experts.winners_again:
-        winning = experts.answer_as_winner(transformed, contest.winner)
+        winning = experts.answer_as_winner(transformed, contest.winner, players)
     else:
         winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
-    expert_loss = winners_loss(discriminator(winning), contest.winner, experts.experts)
+    expert_loss = winners_loss(discriminator(winning), contest.winner, len(answers))
     gradients = torch.autograd.grad(expert_loss, state.expert_adam.parameters)
+    if state.conscience.rule == "conscience":
+        bias = next_bias(bias, contest.winner, state.step + 1, state.conscience)
+    if roster is not None and players is not None:
+        roster.look(contest)
+        named = torch.tensor(players).to(state.device, non_blocking=True)
+        contest = contest.among(experts.experts, named)
+        bias = state.bias.index_copy(0, named, bias)
     won = count_wins(contest.winner, experts.experts) > 0
     state.expert_adam.step(gradients, won, learning_rate)
-
-    if state.conscience.rule == "conscience":
-        state.bias = next_bias(state.bias, contest.winner, state.step + 1, state.conscience)
+    state.bias = bias
     state.step += 1
     return StepOutput(
         contest=contest,
@@ -124,30 +133,47 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
     )
 
 
-def _judge_all(state: TrainState, canonical: Images, answers: Answers) -> tuple[Contest, Float[Tensor, ""]]:
+@torch.no_grad()
+def review_roster(state: TrainState, identity: IdentityConfig, generator: Generator) -> None:
+    """Changes `state`: dismisses experts that the others can do without, or hires one while the conscience can still give it work.
+
+    Does nothing where the roster is fixed, and between two reviews. One that is hired is a perturbed copy of the first expert as
+    it was when the competition began."""
+    roster = state.roster
+    if roster is None or state.step % roster.config.every:
+        return
+    dismissed, hired = roster.dismiss(state.step), None
+    if dismissed is not None:
+        state.bias[dismissed] = 0
+    elif state.step + roster.config.grace <= state.conscience.until:
+        hired = roster.hire(state.step)
+    if hired is not None:
+        _begin_anew(state, roster, hired, identity.perturbation, generator)
+    assert state.experts.playing is not None
+    state.experts.playing[:] = False
+    state.experts.playing[roster.players] = True
+
+
+def _begin_anew(
+    state: TrainState, roster: Roster, expert: int, perturbation: float, generator: Generator
+) -> None:
+    """Changes `state`: the expert becomes a newcomer."""
+    parameters = list(state.experts.parameters())
+    for parameter, newcomer in zip(parameters, roster.newcomer):
+        noise = torch.randn(newcomer.shape, generator=generator).to(parameter.device)
+        parameter[expert] = newcomer * (1 + perturbation * noise)
+    for statistic, newcomer in zip(state.experts.statistics, roster.newcomer[len(parameters) :]):
+        statistic[:, expert] = newcomer
+    state.expert_adam.forget(expert)
+    state.bias[expert] = 0
+
+
+def _judge(
+    state: TrainState, canonical: Images, answers: Answers, bias: Float[Tensor, " expert"]
+) -> tuple[Contest, Float[Tensor, ""]]:
     """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too."""
     logits = state.discriminator(torch.cat([answers.flatten(0, 1), canonical]))
     of_answers = logits[: -len(canonical)].view(answers.shape[:2])
-    contest = compete(answers, of_answers.detach(), state.bias)
+    contest = compete(answers, of_answers.detach(), bias)
     fakes = of_answers if state.training.losers_are_fake else winners_logits(of_answers, contest.winner)
     return contest, discriminator_loss(logits[-len(canonical) :], fakes)
-
-
-def _judge_in_turn(
-    state: TrainState, canonical: Images, answers: Answers
-) -> tuple[Contest, Float[Tensor, ""]]:
-    """The contest, and an estimate of the discriminator's loss from the winners' answers and those of the experts in turn.
-
-    The scores need all answers. Only those in turn keep their gradient from that pass; the winners' are scored once more."""
-    turn, first = state.training.losers_in_turn, state.step * state.training.losers_in_turn % len(answers)
-    rolled = answers.roll(-first, dims=0)  # the experts in turn come first
-    with torch.no_grad():
-        rest = state.discriminator(rolled[turn:].flatten(0, 1)).view(rolled[turn:].shape[:2])
-    logits = state.discriminator(torch.cat([rolled[:turn].flatten(0, 1), canonical]))
-    in_turn = logits[: -len(canonical)].view(rolled[:turn].shape[:2])
-    contest = compete(answers, torch.cat([in_turn.detach(), rest]).roll(first, dims=0), state.bias)
-    winners = state.discriminator(contest.restored)
-    expert = (torch.arange(turn, device=state.device) + first) % len(answers)
-    lost = expert[:, None] != contest.winner
-    loss = discriminator_loss_in_turn(logits[-len(canonical) :], winners, in_turn, lost, len(answers))
-    return contest, loss

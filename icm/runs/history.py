@@ -2,8 +2,9 @@
 difference of two records, so little of the file is ever read. metrics.jsonl holds the same rows as text.
 
 A record holds the numbers named in `FIXED`, then wins, then scores, as little-endian float64; in a run with a conscience also
-how many images the bias decided, and the bias of each expert as it is then, which is no sum. Point 0 is the start of the
-competition and has no record; point i comes after row i. Axes: point, expert, mechanism. Numpy only."""
+how many images the bias decided, and the bias of each expert as it is then, which is no sum; in one with an open roster how
+many images each expert has answered. Point 0 is the start of the competition and has no record; point i comes after row i.
+Axes: point, expert, mechanism. Numpy only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from icm.config import RunConfig
 from icm.errors import ActionableError
 from icm.files import LARGEST
 from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
-from icm.runs.records import StepRecord, read_rows
+from icm.runs.records import RowShape, StepRecord, read_rows
 from icm.runs.run import Run
 
 IMAGES_IN_VIEW = 1000  # counts and shares of a run that goes on are over at least so many newest images
@@ -39,11 +40,13 @@ class Span:
     step: Int[np.ndarray, " end"]  # the last step of each span
     images: Int[np.ndarray, " end"]
     wins: Int[np.ndarray, "end expert mechanism"]
-    score: Float[np.ndarray, "end expert mechanism"]  # mean logit; nan without an image of the mechanism
+    # Mean logit; nan without an image of the mechanism, and for an expert that did not answer all images of the span.
+    score: Float[np.ndarray, "end expert mechanism"]
     psnr: Float[np.ndarray, " end"]  # dB, mean over images
     losses: Float[np.ndarray, "end 2"]  # the experts' and the discriminator's, means over steps
     decided: Float[np.ndarray, " end"]  # share of images that the conscience's bias decided
     bias: Float[np.ndarray, "end expert"]  # logits, at the end; 0 without a conscience
+    answered: Int[np.ndarray, "end expert"]  # images; all of them where the roster is fixed
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,19 @@ class History:
     """Sums since the start of the competition, one line of them after each row. Point 0, where all are zero, is left out."""
 
     sums: Float[np.ndarray, "row number"]
-    experts: int
-    mechanisms: int
-    conscience: bool = False
+    shape: RowShape
+
+    @property
+    def experts(self) -> int:
+        return self.shape.experts
+
+    @property
+    def mechanisms(self) -> int:
+        return self.shape.mechanisms
+
+    @property
+    def conscience(self) -> bool:
+        return self.shape.conscience
 
     @property
     def rows(self) -> int:
@@ -92,6 +105,12 @@ class History:
         """For each point in `ends`, the shortest span that ends there and holds at least `images` images, or all before it."""
         wanted = self._at(ends)[:, FIXED.index("images")] - images
         return self._between(self._rows_up_to(wanted, FIXED.index("images")), ends)
+
+    def plays(self) -> list[int]:
+        """The experts that play: those that answered the images of the newest row; all before the first."""
+        newest = self.recent(1)
+        everybody = range(self.experts)
+        return [expert for expert in everybody if newest.answered[0, expert] > 0 or not self.rows]
 
     def one_to_one_count(self) -> int:
         """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
@@ -139,7 +158,11 @@ class History:
         of_conscience = len(FIXED) + 2 * cells  # where its numbers begin, if there are any
         tables = change[:, len(FIXED) : of_conscience]
         wins, score = (part.reshape(table) for part in np.split(tables, 2, axis=1))
-        of_mechanism = wins.sum(axis=1, keepdims=True)
+        answered = (
+            change[:, -self.experts :] if self.shape.roster else images[:, None].repeat(self.experts, axis=1)
+        )
+        whole = (answered == images[:, None])[:, :, None]
+        of_mechanism = np.where(whole, wins.sum(axis=1, keepdims=True), 0)
         return Span(
             step=last[:, 0].astype(int),
             images=images.astype(int),
@@ -150,7 +173,10 @@ class History:
             decided=change[:, of_conscience] / np.maximum(images, 1)
             if self.conscience
             else np.zeros(len(ends)),
-            bias=last[:, of_conscience + 1 :] if self.conscience else np.zeros((len(ends), self.experts)),
+            bias=last[:, of_conscience + 1 :][:, : self.experts]
+            if self.conscience
+            else np.zeros((len(ends), self.experts)),
+            answered=answered.astype(int),
         )
 
 
@@ -184,48 +210,52 @@ def as_sums(
         )
         change = [fixed, wins.ravel(), score.ravel()]
         if row.bias is not None:
-            change += [[row.decided], row.bias - before[-len(row.bias) :]]
+            now = len(FIXED) + 2 * wins.size + 1  # where the biases are
+            change += [[row.decided], row.bias - before[now : now + len(wins)]]
+        if row.plays is not None:
+            change += [np.isin(range(len(wins)), row.plays) * row.images]
         before = before + np.concatenate(change)
         sums.append(before)
     return np.array(sums).reshape(-1, len(before))
 
 
-def history_of(
-    rows: Iterable[StepRecord], experts: int, mechanisms: int, conscience: bool = False
-) -> History:
+def history_of(rows: Iterable[StepRecord], shape: RowShape) -> History:
     """The history that these rows make."""
-    nothing = np.zeros(_numbers(experts, mechanisms, conscience))
-    return History(as_sums(rows, nothing), experts, mechanisms, conscience)
+    return History(as_sums(rows, before=np.zeros(_numbers(shape))), shape)
 
 
-def read_history(path: Path, experts: int, mechanisms: int, conscience: bool = False) -> History:
+def read_history(path: Path, shape: RowShape) -> History:
     """The history in the file, which is mapped and not read; an empty one without a file.
 
     A record cut off at the end is left out. HistoryError when the last whole record cannot be one."""
-    numbers = _numbers(experts, mechanisms, conscience)
+    numbers = _numbers(shape)
     with files.on_disk(path, "read"):
         rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.exists() else 0
         if rows == 0:
-            return History(np.zeros((0, numbers)), experts, mechanisms, conscience)
+            return History(np.zeros((0, numbers)), shape)
         mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
     # A plain view: numpy's own class for mapped files is slow to index.
     sums = np.asarray(mapped)
-    _check_counts(sums[-1:], experts * mechanisms)
-    return History(sums, experts, mechanisms, conscience)
+    _check_counts(sums[-1:], shape.experts * shape.mechanisms)
+    return History(sums, shape)
 
 
 def run_history(run: Run, config: RunConfig) -> History:
     """The run's history so far, from history.f8, or from metrics.jsonl where somebody has deleted that file."""
-    experts, mechanisms, conscience = shape_of(config)
+    shape = shape_of(config)
     if run.rows.history_file.exists():
-        return read_history(run.rows.history_file, experts, mechanisms, conscience)
-    rows = read_rows(run.rows.lines(), experts, mechanisms, NEVER_LATER, conscience)
-    return history_of(rows.records, experts, mechanisms, conscience)
+        return read_history(run.rows.history_file, shape)
+    return history_of(read_rows(run.rows.lines(), shape, NEVER_LATER).records, shape)
 
 
-def shape_of(config: RunConfig) -> tuple[int, int, bool]:
-    """What decides how many numbers a row has: experts, mechanisms, and whether there is a conscience."""
-    return config.model.experts, len(config.mechanisms), config.conscience.rule == "conscience"
+def shape_of(config: RunConfig) -> RowShape:
+    """The shape of the rows of such a run."""
+    return RowShape(
+        experts=config.model.experts,
+        mechanisms=len(config.mechanisms),
+        conscience=config.conscience.rule == "conscience",
+        roster=config.roster.rule == "open",
+    )
 
 
 class HistoryWriter:
@@ -233,10 +263,8 @@ class HistoryWriter:
 
     A new file takes the old one's name, because a page may have the old one mapped."""
 
-    def __init__(
-        self, path: Path, experts: int, mechanisms: int, rows: Iterable[StepRecord], conscience: bool = False
-    ) -> None:
-        sums = history_of(rows, experts, mechanisms, conscience).sums
+    def __init__(self, path: Path, shape: RowShape, rows: Iterable[StepRecord]) -> None:
+        sums = history_of(rows, shape).sums
         files.write_whole(path, np.ascontiguousarray(sums, dtype=NUMBER).tobytes())
         self.path, self.file = path, files.identity(path)
         self.last = np.array(sums[-1]) if len(sums) else np.zeros(sums.shape[1])
@@ -246,5 +274,7 @@ class HistoryWriter:
         files.append(self.path, self.last.astype(NUMBER).tobytes(), self.file)
 
 
-def _numbers(experts: int, mechanisms: int, conscience: bool) -> int:
-    return len(FIXED) + 2 * experts * mechanisms + (1 + experts if conscience else 0)
+def _numbers(shape: RowShape) -> int:
+    experts = shape.experts
+    of_conscience = 1 + experts if shape.conscience else 0
+    return len(FIXED) + 2 * experts * shape.mechanisms + of_conscience + (experts if shape.roster else 0)

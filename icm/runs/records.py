@@ -15,6 +15,16 @@ from icm.files import LARGEST, is_number
 
 
 @dataclass(frozen=True)
+class RowShape:
+    """What decides which numbers a row has."""
+
+    experts: int
+    mechanisms: int
+    conscience: bool = False
+    roster: bool = False  # whether it is open, so that not every expert plays
+
+
+@dataclass(frozen=True)
 class StepRecord:
     """One line of metrics.jsonl."""
 
@@ -22,21 +32,28 @@ class StepRecord:
     seconds: float  # of competition so far, over all sessions
     images: int  # transformed images since the row before
     wins: list[list[int]]  # expert mechanism
-    score: list[list[float | None]]  # mean logit, expert mechanism; None where no image was of the mechanism
+    score: list[
+        list[float | None]
+    ]  # mean logit, expert mechanism; None where the expert answered no such image
     psnr: float  # dB, mean over images, winner's answer to the true original
     expert_loss: float  # this and the next: mean over the steps since the row before
     discriminator_loss: float
     # Only with a conscience:
     bias: list[float] | None = None  # each expert's, in logits, after the last of these steps
     decided: int | None = None  # images that another expert would have won by score alone
+    # Only with an open roster:
+    plays: list[int] | None = None  # the experts that answered these images
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def from_json(cls, row: object, experts: int, mechanisms: int, conscience: bool = False) -> "StepRecord":
-        """The record that `to_json` wrote; ValueError when `row` is no row of that many experts and mechanisms."""
-        names = {each.name for each in fields(cls)} - (set() if conscience else {"bias", "decided"})
+    def from_json(cls, row: object, shape: RowShape) -> "StepRecord":
+        """The record that `to_json` wrote; ValueError when `row` is no row of that shape."""
+        experts, mechanisms = shape.experts, shape.mechanisms
+        names = {each.name for each in fields(cls)}
+        names -= set() if shape.conscience else {"bias", "decided"}
+        names -= set() if shape.roster else {"plays"}
         if not isinstance(row, dict) or set(row) != names:
             raise ValueError("it is no row")
         for name in names & {"step", "images", "decided"}:
@@ -45,7 +62,13 @@ class StepRecord:
         for name in ("seconds", "psnr", "expert_loss", "discriminator_loss"):
             if not is_number(row[name]):
                 raise ValueError(f"its {name} is no number")
-        if conscience:
+        if shape.roster:
+            plays = row["plays"]
+            if not isinstance(plays, list) or any(type(each) is not int for each in plays):
+                raise ValueError("its plays is no list of experts")
+            if sorted(set(plays)) != plays or not set(plays) <= set(range(experts)) or not plays:
+                raise ValueError(f"its plays names no experts of {experts}, in order")
+        if shape.conscience:
             bias = row["bias"]
             if not isinstance(bias, list) or len(bias) != experts or not all(map(is_number, bias)):
                 raise ValueError(f"its bias is not {experts} numbers")
@@ -73,9 +96,7 @@ class Rows:
     damaged: list[str]  # a sentence for each line that is left out
 
 
-def read_rows(
-    lines: Sequence[str], experts: int, mechanisms: int, until: int, conscience: bool = False
-) -> Rows:
+def read_rows(lines: Sequence[str], shape: RowShape, until: int) -> Rows:
     """The rows up to step `until`, as many as can be chosen so that their steps grow. Later rows are left out silently.
 
     A line that cannot be read, or whose step is out of order, is left out and named in `damaged`."""
@@ -83,7 +104,7 @@ def read_rows(
     damaged: dict[int, str] = {}
     for number, line in enumerate(lines):
         try:
-            record = StepRecord.from_json(json.loads(line), experts, mechanisms, conscience)
+            record = StepRecord.from_json(json.loads(line), shape)
         except (ValueError, RecursionError) as error:
             damaged[number] = str(error)
             continue
@@ -123,17 +144,15 @@ def longest_growing(values: Sequence[int]) -> list[int]:
 class Window:
     """Sums over the steps since the last row; part of what a resume needs."""
 
-    def __init__(self, experts: int, mechanisms: int, conscience: bool = False) -> None:
-        self.wins = np.zeros((experts, mechanisms), dtype=np.int64)
-        self.score_sum = np.zeros((experts, mechanisms))
-        self.images = np.zeros(mechanisms, dtype=np.int64)
+    def __init__(self, shape: RowShape) -> None:
+        self.wins = np.zeros((shape.experts, shape.mechanisms), dtype=np.int64)
+        self.score_sum = np.zeros((shape.experts, shape.mechanisms))
+        self.images = np.zeros(shape.mechanisms, dtype=np.int64)
         self.sums = np.zeros(3)  # of PSNR over images, and of both losses over steps
         self.steps = np.zeros(1, dtype=np.int64)
         self.seconds = np.zeros(1)  # of competition, never reset
-        if conscience:
-            self.decided = np.zeros(
-                1, dtype=np.int64
-            )  # images that another expert would have won by score alone
+        if shape.conscience:  # images that another expert would have won by score alone
+            self.decided = np.zeros(1, dtype=np.int64)
 
     def add(
         self,
@@ -143,17 +162,21 @@ class Window:
         psnr: Float[np.ndarray, " batch"],
         losses: tuple[float, float],
     ) -> None:
-        """Adds one step; `losses` are the experts' and the discriminator's."""
+        """Adds one step; `losses` are the experts' and the discriminator's. The logit of an expert that does not play is -inf."""
         np.add.at(self.wins, (winner, mechanism), 1)
-        np.add.at(self.score_sum.T, mechanism, logits.T)
+        np.add.at(self.score_sum.T, mechanism, np.where(logits == -np.inf, 0, logits).T)
         np.add.at(self.images, mechanism, 1)
         self.sums += (psnr.sum(dtype=np.float64), *losses)
         self.steps += 1
         if "decided" in self.__dict__:
             self.decided += (winner != logits.argmax(axis=0)).sum()
 
-    def take(self, step: int, bias: Sequence[float] | None = None) -> StepRecord:
-        """The row for the steps since the last one; afterwards the sums are zero. `bias` is the conscience's, if there is one."""
+    def take(
+        self, step: int, bias: Sequence[float] | None = None, plays: Sequence[int] | None = None
+    ) -> StepRecord:
+        """The row for the steps since the last one; afterwards the sums are zero.
+
+        `bias` is the conscience's, if there is one; `plays` are the experts that answered, if the roster is open."""
         images, steps = int(self.images.sum()), int(self.steps[0])
         means = self.score_sum / np.maximum(self.images, 1)
         record = StepRecord(
@@ -162,14 +185,18 @@ class Window:
             images=images,
             wins=self.wins.tolist(),
             score=[
-                [round(float(value), 4) if count else None for value, count in zip(row, self.images)]
-                for row in means
+                [
+                    round(float(value), 4) if count and (plays is None or expert in plays) else None
+                    for value, count in zip(row, self.images)
+                ]
+                for expert, row in enumerate(means)
             ],
             psnr=float(self.sums[0] / max(images, 1)),
             expert_loss=float(self.sums[1] / max(steps, 1)),
             discriminator_loss=float(self.sums[2] / max(steps, 1)),
             bias=None if bias is None else [round(float(each), 4) for each in bias],
             decided=int(self.decided[0]) if "decided" in self.__dict__ else None,
+            plays=None if plays is None else list(plays),
         )
         for name, values in self.__dict__.items():
             if name != "seconds":

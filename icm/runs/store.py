@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from icm import config as configuration
 from icm import files
 from icm.config import RunConfig
 from icm.files import FileError, is_number
+from icm.presets import PRESETS
 from icm.runs.errors import RunBusy, RunIdError, StoreError
 from icm.runs.run import GONE, Run
 
@@ -105,9 +105,9 @@ class RunStore:
         seconds = kept.get("seconds")
         if kept.get("machine") != _machine() or not isinstance(seconds, dict):
             return None
-        if not all(is_number(seconds.get(name)) for name in configuration.PRESETS):
+        if not all(is_number(seconds.get(name)) for name in PRESETS):
             return None
-        return {name: float(seconds[name]) for name in configuration.PRESETS}
+        return {name: float(seconds[name]) for name in PRESETS}
 
     def write_durations(self, seconds: dict[str, float]) -> None:
         with files.on_disk(self.root, "made"):

@@ -7,11 +7,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title, preset
+from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title
 from icm.errors import ActionableError
 from icm.images.digits import has_mnist
 from icm.images.mechanisms import KINDS, Mechanism, parse
 from icm.jobs.devices import devices as devices_here
+from icm.presets import preset
 from pages.ui import pictures
 from pages.ui.html import plain
 from pages.ui.told import told

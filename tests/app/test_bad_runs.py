@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from icm.config import PRESETS
 from icm.jobs import trainer
+from icm.presets import PRESETS
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.app.opened import box, show, with_a_drawing, words

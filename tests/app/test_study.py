@@ -14,9 +14,9 @@ import pytest
 
 from icm.cli import studies as command
 from icm.cli.words import UsageError
-from icm.config import preset
 from icm.files import PROJECT
 from icm.jobs.study import Finding, Study, StudyError, config_hash, summary
+from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from icm import config as configuration
 from icm import files
-from icm.config import IdentityConfig, ModelConfig, RecordingConfig, RunConfig, TrainingConfig, preset
-from icm.runs.history import FIXED, read_history
+from icm.config import IdentityConfig, ModelConfig, RecordingConfig, RunConfig, TrainingConfig
+from icm.presets import command_line, preset
+from icm.runs.history import FIXED, read_history, shape_of
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.torture.forks import PROJECT, Child, Ended, Forks
@@ -102,7 +102,7 @@ def little(steps: int = 18, state_every: int = 4) -> RunConfig:
 
 def words_of(config: RunConfig) -> list[str]:
     """`train` and its options."""
-    return shlex.split(configuration.command_line(config))[3:]
+    return shlex.split(command_line(config))[3:]
 
 
 def unbroken(place: Ground, config: RunConfig) -> Run:
@@ -215,7 +215,7 @@ def rows_of(run: Run) -> list[dict[str, object]]:
 
 def sums_of(run: Run) -> np.ndarray:
     config = run.config()
-    sums = read_history(run.rows.history_file, config.model.experts, len(config.mechanisms)).sums
+    sums = read_history(run.rows.history_file, shape_of(config)).sums
     return np.delete(np.array(sums), SECONDS, axis=1)
 
 

@@ -1,0 +1,226 @@
+"""An open roster dismisses whom the others can do without and hires while that helps; who does not play takes no part."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from icm.config import ConscienceConfig, ModelConfig, RosterConfig, RunConfig
+from icm.images.batches import Batch, generator_for
+from icm.measure.evaluation import networks, play, psnr
+from icm.method.engine import PLAIN, Engine
+from icm.method.roster import Roster, resemblance
+from icm.method.state import TrainState, init_state, load_arrays, to_arrays
+from icm.method.training import review_roster, start_competition, train_step
+from icm.method.weights import weights
+
+EXPERTS = 5
+CPU = torch.device("cpu")
+OPEN = RosterConfig("open", start=3, every=10, grace=20, idle=0.5, twins=3.0, vain=2)
+
+
+def config_with(roster: RosterConfig, experts: int = EXPERTS, norm: str = "batch") -> RunConfig:
+    model = ModelConfig(experts, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5)  # pyright: ignore[reportArgumentType]
+    if norm == "batch":
+        model = replace(model, statistics="sample", others=2)
+    return RunConfig(model=model, conscience=ConscienceConfig("conscience", until=100), roster=roster)
+
+
+def state_with(roster: RosterConfig, norm: str = "batch", engine: Engine = PLAIN) -> TrainState:
+    config = config_with(roster, norm=norm)
+    state = init_state(config, generator_for(1, "weights"), CPU, engine)
+    start_competition(state, replace(config.identity, start="independent"), generator_for(1, "perturbation"))
+    return state
+
+
+def roster_of(shares: list[float], alike: dict[int, float], start: int = 4) -> Roster:
+    """A roster whose players win these shares and resemble nobody, but those in `alike` somebody, by so many dB."""
+    state = state_with(replace(OPEN, start=start))
+    assert state.roster is not None
+    roster = state.roster
+    roster.share[: len(shares)] = torch.tensor(shares)
+    roster.seen[:] = 100.0
+    for expert, decibels in alike.items():
+        roster.alike[expert] = 100 * decibels
+    return roster
+
+
+@pytest.mark.parametrize(
+    ("shares", "alike", "dismissed"),
+    [
+        ([0.39, 0.25, 0.24, 0.12], {}, 3),  # an equal share is a quarter, and half of that is more than 0.12
+        ([0.37, 0.25, 0.25, 0.13], {}, None),
+        ([0.3, 0.2, 0.2, 0.3], {1: 3.1, 2: 3.1}, 2),  # of two that win equally, the later one
+        ([0.3, 0.2, 0.2, 0.3], {0: 3.1, 1: 3.1}, 1),
+        ([0.3, 0.2, 0.2, 0.3], {0: 2.9, 1: 2.9}, None),
+        ([0.5, 0.25, 0.15, 0.1], {2: 9.0, 1: 9.0}, 3),  # an idle one that wins less than the twins
+    ],
+)
+def test_who_is_idle_or_a_twin_is_dismissed(
+    shares: list[float], alike: dict[int, float], dismissed: int | None
+) -> None:
+    roster = roster_of(shares, alike)
+    assert roster.dismiss(step=19) is None  # nobody has played for long enough
+    assert roster.dismiss(step=20) == dismissed
+    assert roster.players == [expert for expert in range(4) if expert != dismissed]
+
+
+def test_who_won_hardly_anything_is_no_twin_and_the_last_expert_stays() -> None:
+    roster = roster_of([0.3, 0.3, 0.2, 0.2], {0: 9.0})
+    roster.seen[0], roster.alike[0] = 4.0, 36.0
+    assert roster.dismiss(step=20) is None
+    alone = roster_of([0.0], {}, start=1)
+    assert alone.dismiss(step=20) is None
+
+
+def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
+    roster = roster_of([0.3, 0.2, 0.3, 0.2], {1: 9.0, 3: 9.0})
+    assert roster.dismiss(step=20) == 3
+    assert roster.dismiss(step=20) is None
+
+
+def test_one_more_is_hired_when_all_is_quiet_until_two_were_hired_in_vain() -> None:
+    roster = roster_of([0.34, 0.33, 0.33], {}, start=3)
+    assert roster.hire(step=19) is None
+    assert roster.hire(step=20) == 3
+    assert roster.hire(step=39) is None
+    roster.share[3] = 0.25  # it finds work
+    assert roster.dismiss(step=40) is None
+    assert roster.hire(step=40) == 4
+    assert roster.dismiss(step=59) is None
+    assert roster.dismiss(step=60) == 4  # it has found none
+    assert roster.hire(step=79) is None
+    assert roster.hire(step=80) == 4  # the first in vain
+    assert roster.dismiss(step=100) == 4
+    assert roster.hire(step=120) is None  # the second
+    assert roster.players == [0, 1, 2, 3]
+
+
+def test_nobody_is_hired_where_all_play() -> None:
+    roster = roster_of([0.2] * 5, {}, start=5)
+    assert roster.hire(step=50) is None
+
+
+def test_a_twin_resembles_somebody_and_who_is_one_of_many_or_alone_nobody() -> None:
+    generator = torch.Generator().manual_seed(5)
+    first = torch.rand(1, 7, 1, 4, 4, generator=generator)
+    others = torch.rand(4, 7, 1, 4, 4, generator=generator)
+    winner = torch.zeros(7, dtype=torch.int64)
+    twin = first + 0.01
+    found = resemblance(torch.cat([first, others[:2], twin, others[2:]]), winner)
+    for image in range(7):  # by hand: the twin is at 40 dB; the median of five is the third
+        rest = sorted(float(psnr(first[0, image], each[image])) for each in others)
+        assert float(found[image]) == pytest.approx(40 - rest[2], abs=0.01)
+    assert found.min() > 25
+    alone = resemblance(torch.cat([first, others]), winner)
+    assert alone.max() < 5
+    assert resemblance(torch.cat([first, twin, twin, twin]), winner).abs().max() < 1e-3
+    assert resemblance(torch.cat([first, twin, others[:1]]), winner).tolist() == [0.0] * 7
+
+
+@pytest.mark.parametrize("experts", ["loop", "stacked"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_step_among_players_is_that_of_a_bank_of_these_alone(norm: str, experts: str, batch: Batch) -> None:
+    """Players 0, 2 and 4 of five against a bank of three: the same answers, losses and steps; the others stay to the bit."""
+    players, engine = [0, 2, 4], Engine(experts=experts)  # pyright: ignore[reportArgumentType]
+    state = state_with(OPEN, norm, engine)
+    assert state.roster is not None
+    state.roster.players = players
+    small = init_state(config_with(RosterConfig(), 3, norm), generator_for(2, "weights"), CPU, engine)
+    for each in (state, small):
+        each.experts.double()
+        each.discriminator.double()
+        start_competition(
+            each, replace(RunConfig().identity, start="independent"), generator_for(1, "weights")
+        )
+    with torch.no_grad():
+        for mine, theirs in zip(small.experts.parameters(), state.experts.parameters()):
+            mine.copy_(theirs[players])
+        for mine, theirs in zip(small.discriminator.parameters(), state.discriminator.parameters()):
+            mine.copy_(theirs)
+    state.bias[players] = small.bias = torch.tensor([0.3, -0.1, 0.0])
+    before = {name: values.clone() for name, values in state.experts.state_dict().items()}
+
+    for canonical, transformed in [(batch.canonical.double(), batch.transformed.double())] * 2:
+        output = train_step(state, canonical, transformed)
+        expected = train_step(small, canonical, transformed)
+        assert torch.equal(output.contest.winner, torch.tensor(players)[expected.contest.winner])
+        torch.testing.assert_close(
+            output.contest.logits[players], expected.contest.logits, rtol=0, atol=1e-10
+        )
+        assert (output.contest.logits[[1, 3]] == -torch.inf).all()
+        torch.testing.assert_close(output.contest.restored, expected.contest.restored, rtol=0, atol=1e-10)
+        torch.testing.assert_close(output.expert_loss, expected.expert_loss, rtol=0, atol=1e-10)
+
+    for mine, theirs in zip(state.experts.parameters(), small.experts.parameters()):
+        torch.testing.assert_close(mine[players], theirs, rtol=0, atol=1e-10)
+    torch.testing.assert_close(state.bias[players], small.bias)
+    for name, values in state.experts.state_dict().items():
+        if not name.startswith("running") and name != "playing":
+            assert torch.equal(values[[1, 3]], before[name][[1, 3]])
+    for mine, theirs in zip(state.experts.statistics, small.experts.statistics):
+        torch.testing.assert_close(mine[:, players], theirs, rtol=0, atol=1e-10)
+
+
+def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_its_place(batch: Batch) -> None:
+    state = state_with(OPEN)
+    assert state.roster is not None
+    assert state.experts.playing is not None
+    first = [values.detach()[0].clone() for values in state.experts.parameters()]
+    identity = replace(RunConfig().identity, perturbation=0.0)
+    for _ in range(20):
+        train_step(state, batch.canonical, batch.transformed)
+    state.expert_adam.clock[3], state.bias[3] = 7, 2.0
+    state.roster.share[:3] = 1 / 3
+    state.roster.alike[:] = 0
+    review_roster(state, identity, generator_for(1, "perturbation", 20))
+    assert state.roster.players == [0, 1, 2, 3]
+    assert state.experts.players() == [0, 1, 2, 3]
+    for values, kept in zip(state.experts.parameters(), first):
+        assert torch.equal(values[3], kept)
+    assert (int(state.expert_adam.clock[3]), float(state.bias[3])) == (0, 0.0)
+    assert not any(moment[3].any() for moment in state.expert_adam.mean)
+
+
+def test_nobody_is_hired_when_the_conscience_ends_too_soon_to_give_it_work(batch: Batch) -> None:
+    state = state_with(OPEN)
+    assert state.roster is not None
+    state.step = 90
+    state.roster.share[:3] = 1 / 3
+    review_roster(state, RunConfig().identity, generator_for(1, "perturbation", 90))
+    assert state.roster.players == [0, 1, 2]
+
+
+def test_a_state_brings_the_roster_back_and_a_snapshot_knows_who_plays(batch: Batch) -> None:
+    state, other = state_with(OPEN), state_with(OPEN)
+    assert state.roster is not None
+    assert other.roster is not None
+    for step in range(30):
+        train_step(state, batch.canonical, batch.transformed)
+        review_roster(state, RunConfig().identity, generator_for(1, "perturbation", step))
+    assert state.roster.players != [0, 1, 2]
+    load_arrays(other, to_arrays(state))
+    assert other.roster.players == state.roster.players
+    assert other.roster.counters() == state.roster.counters()
+
+    experts, discriminator = networks(config_with(OPEN), weights(state.experts, state.discriminator))
+    contest = play(experts, discriminator, batch.transformed)
+    idle = sorted(set(range(EXPERTS)) - set(state.roster.players))
+    assert (contest.logits[idle] == -torch.inf).all()
+    assert set(contest.winner.tolist()) <= set(state.roster.players)
+    half = {name: values.astype(np.float16) for name, values in weights(experts, discriminator).items()}
+    assert networks(config_with(OPEN), half)[0].players() == state.roster.players
+
+
+def test_dismissals_are_one_at_a_time(batch: Batch) -> None:
+    state = state_with(replace(OPEN, start=5, idle=1.0))
+    assert state.roster is not None
+    counts = []
+    for step in range(1, 61):
+        train_step(state, batch.canonical, batch.transformed)
+        review_roster(state, RunConfig().identity, generator_for(1, "perturbation", step))
+        counts.append(len(state.roster.players))
+    assert counts[18] == 5
+    assert max(before - after for before, after in pairwise(counts)) == 1
