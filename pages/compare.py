@@ -106,9 +106,10 @@ def column(
         f"answers-{side}",
         least=560,
     )
+    players = cached.networks_of(key)[0].players()
     panels.chart(
         "**Who wins what** · % of the images",
-        charts.wins_table((found.win_share * 1000).round().astype(int).T, labels),
+        charts.wins_table((found.win_share * 1000).round().astype(int).T, labels, players),
         CHART_HEIGHT,
         key=f"wins {side}",
         alt=f"Heat map: share of each mechanism's images of {SETS[name].title} won by each expert",

@@ -23,7 +23,6 @@ from pages.ui.run_view import LIVE, WHILE_TRAINING, RunView
 from pages.ui.told import nothing_yet, telling, told
 
 CHART_HEIGHT = 340  # pixels
-SMALL_CHART_HEIGHT = 250
 PANEL_HEIGHT = 150
 PANELS_IN_A_ROW = 5
 PANEL_POINTS = 50
@@ -161,13 +160,12 @@ def charts_and_answers(
     """Charts, pictures and tables.
 
     Lines cover the whole `history`, pictures are of the last snapshot in `shown`, all else is as of `then`."""
-    panels.ownership_chips(then.recent().wins[0], mechanisms)
+    panels.ownership_chips(then, mechanisms)
     smoothing = st.session_state.get("smoothing", SMOOTHING_DEFAULT)
     lines = history.spans(charts.drawn_points(history), smoothing)
     main_charts(lines, then, mechanisms, marked)
     small_charts(lines, then, marked)
-    if then.conscience:
-        conscience(run, lines, then, marked)
+    panels.learner(run_view.view(run), lines, then, marked)
     if shown:
         with telling():
             everyones_answers(run, shown[-1])
@@ -196,7 +194,7 @@ def main_charts(lines: Span, then: History, mechanisms: list[str], marked: int |
             panels.wins_chart(then, mechanisms),
             CHART_HEIGHT,
             key="table",
-            on_select=lambda: choose_cell(then.experts, mechanisms),
+            on_select=lambda: choose_cell(then.plays(), mechanisms),
             alt="Heat map: share of each mechanism's images won by each expert",
         )
 
@@ -205,7 +203,7 @@ def small_charts(lines: Span, then: History, marked: int | None) -> None:
     shown = (
         (
             "**Wins per expert** · images, since the start",
-            charts.totals(then.all().wins[0]),
+            charts.totals(then.all()),
             "Bars: images won by each expert",
         ),
         (panels.RESTORED, charts.quality(lines, marked), "Line: PSNR over steps"),
@@ -213,38 +211,17 @@ def small_charts(lines: Span, then: History, marked: int | None) -> None:
     )
     for column, (title, option, alt) in zip(st.columns(3, gap="medium"), shown):
         with column:
-            panels.chart(title, option, SMALL_CHART_HEIGHT, key=alt, alt=alt)
+            panels.chart(title, option, panels.SMALL, key=alt, alt=alt)
 
 
-def conscience(run: Run, lines: Span, then: History, marked: int | None) -> None:
-    """Who is helped, who is held back, until when, and how many images that decided."""
-    shown = (
-        (
-            "**Conscience** · what it adds to each expert's score, for a while",
-            charts.conscience(lines, marked),
-            "Lines: bias of each expert, over steps",
-        ),
-        (
-            "**Decided by it** · share of the images",
-            charts.decided(lines, marked),
-            "Line: share of images that the conscience decided, over steps",
-        ),
-    )
-    for column, (title, option, alt) in zip(st.columns([3, 2], gap="medium"), shown):
-        with column:
-            panels.chart(title, option, SMALL_CHART_HEIGHT, key=alt, alt=alt)
-    bias = then.recent(1).bias[0].tolist()
-    st.caption(run_view.conscience_words(run.config().conscience, bias, then.last_step))
-
-
-def choose_cell(experts: int, mechanisms: list[str]) -> None:
-    """A click on the heat map moves both boxes below it."""
+def choose_cell(experts: list[int], mechanisms: list[str]) -> None:
+    """A click on the heat map, whose columns are `experts`, moves both boxes below it."""
     selected = st.session_state["table"].selection.selected
     if selected and selected[0]["data_indices"]:
-        mechanism, expert = divmod(selected[0]["data_indices"][0], experts)
+        mechanism, column = divmod(selected[0]["data_indices"][0], len(experts))
         if mechanism < len(mechanisms):
             st.session_state["mechanism"] = mechanisms[mechanism]
-            st.session_state["expert"] = badge(expert)
+            st.session_state["expert"] = badge(experts[column])
 
 
 def everyones_answers(run: Run, step: int) -> None:
@@ -272,13 +249,19 @@ def one_mechanism(
     from pages.ui import cached, pictures
 
     lines = history.spans(charts.drawn_points(history), SCORES_SMOOTHING * smoothing)
-    newest = lines.wins[-1]
-    badges = [badge(expert) for expert in range(len(newest))]
-    owner = owners(win_share(newest))[0] or 0
+    players = history.plays()
+    badges = [badge(expert) for expert in players]
+    owner = owners(win_share(lines.wins[-1]))[0]
     st.subheader("One mechanism, one expert", anchor=False)
     first, second = st.columns(2)
     mechanism = first.selectbox("Mechanism", mechanisms, key="mechanism", bind="query-params")
-    expert = second.selectbox("Expert", badges, index=owner, key="expert", bind="query-params")
+    expert = second.selectbox(
+        "Expert",
+        badges,
+        index=players.index(owner) if owner in players else 0,
+        key="expert",
+        bind="query-params",
+    )
     index = mechanisms.index(mechanism)
     panels.chart(
         f"**Scores on {plain(mechanism)}** · what the discriminator gives each expert's answers, on average",
@@ -295,7 +278,7 @@ def one_mechanism(
 
     st.markdown(f"**{expert} on {plain(mechanism)}** after step {step:,} · its score, and who won")
     pictures.show(
-        cached.detail(cached.snapshot_key(run, step), badges.index(expert), index),
+        cached.detail(cached.snapshot_key(run, step), players[badges.index(expert)], index),
         f"{cached.DETAIL_DIGITS} digits changed by {mechanism}, {expert}'s answers and the originals, after step {step}",
         "one-expert",
         least=560,
@@ -367,8 +350,10 @@ def answers_table(run: Run, step: int, mechanisms: list[str]) -> None:
     from pages.ui import cached
 
     with suppress(ActionableError):  # told above, where the pictures would be
-        scores = cached.scores(cached.snapshot_key(run, step))
-        st.dataframe({"mechanism": mechanisms, **by_expert(scores.round(2))}, hide_index=True)
+        scores = cached.scores(cached.snapshot_key(run, step)).round(2)
+        players = [expert for expert in range(scores.shape[1]) if scores[0, expert] > -np.inf]
+        table = {badge(expert): scores[:, expert] for expert in players}
+        st.dataframe({"mechanism": mechanisms, **table}, hide_index=True)
         st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
 
 

@@ -45,7 +45,7 @@ def one_side(side: str, seen: RunView, history: History, race: charts.Option, qu
     """The numbers, owners and charts of one run."""
     panels.numbers(run_view.metrics(seen, history, of_trainer=False))
     st.caption(f"{history.last_step:,} steps in {duration(history.seconds)}")
-    panels.ownership_chips(history.recent().wins[0], seen.config.mechanisms)
+    panels.ownership_chips(history, seen.config.mechanisms)
     shown = (
         (panels.RACE, race, "Lines: share of images won"),
         (

@@ -1,5 +1,7 @@
 """Charts and tables of pictures: what is drawn is what was counted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from icm.runs.history import History, history_of
@@ -91,5 +93,28 @@ def test_the_table_shows_shares_of_each_mechanism() -> None:
 
 
 def test_totals_are_counts_by_expert() -> None:
-    bars = charts.totals(np.array([[3, 0], [1, 8]]))["series"][0]["data"]
-    assert [bar["value"] for bar in bars] == [3, 9]
+    bars = charts.totals(history(3).all())["series"][0]["data"]
+    assert [bar["value"] for bar in bars] == [20, 10]
+
+
+def test_who_does_not_play_is_not_drawn() -> None:
+    """Of three experts the first leaves after the first row, the second stays, the third never plays."""
+    wins, score = [[5, 0], [0, 5], [0, 0]], [[1.0, 2.0], [3.0, 4.0], [None, None]]
+    both = StepRecord(5, 0.0, 10, wins, score, 10.0, 1.0, 1.0, plays=[0, 1])
+    later = replace(
+        both, step=10, wins=[[0, 0], [5, 5], [0, 0]], score=[[None] * 2, [3.0, 4.0], [None] * 2], plays=[1]
+    )
+    seen = history_of([both, later], RowShape(3, 2, roster=True))
+    lines = seen.spans(np.array([1, 2]), images=10)
+    race, scores, players = charts.race(lines), charts.scores(lines, 0), charts.players(lines)
+    assert points(race) == [[5, 50.0, 50.0], [10, None, 100.0]]
+    assert (
+        [line["name"] for line in race["series"]]
+        == [line["name"] for line in scores["series"]]
+        == ["E0", "E1"]
+    )
+    assert points(players) == [[5, 2.0], [10, 1.0]]
+    table = charts.wins_table(seen.recent(10).wins[0], ["right", "left"], seen.plays())
+    assert table["xAxis"]["data"] == ["E1"]
+    assert [cell["value"] for cell in table["series"][0]["data"]] == [[0, 0, 1.0], [0, 1, 1.0]]
+    assert charts.totals(seen.all())["yAxis"]["data"] == ["E0", "E1"]

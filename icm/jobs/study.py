@@ -33,6 +33,7 @@ from icm.runs.store import RunStore
 
 RESULTS = files.PROJECT / "docs" / "results"
 EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
+MOST = 16  # experts of an open roster
 IMAGES = 100  # held-out digits that a run is measured on, each sent through every mechanism
 CONFIDENCE = 0.95  # of every interval
 RESAMPLES = 9999  # of a bootstrap; scipy's default
@@ -51,6 +52,32 @@ def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, A
         name: replace(base, **{section: replace(getattr(base, section), **fields)})
         for name, fields in changes.items()
     }
+
+
+def thin(base: RunConfig) -> RunConfig:
+    """`base` with five mechanisms and small networks, which learn in minutes on one core."""
+    model = replace(base.model, filters=8, discriminator_filters=8, discriminator_hidden=256)
+    mechanisms = ("right", "left", "down", "up", "contrast")
+    return replace(
+        base,
+        mechanisms=mechanisms,
+        model=replace(model, experts=len(mechanisms)),
+        training=replace(base.training, steps=600),
+    )
+
+
+def opened(base: RunConfig, start: int) -> RunConfig:
+    """`base` with an open roster of at most `MOST` experts, of which `start` begin, and time to hire as many as are missing."""
+    roster = replace(base.roster, rule="open", start=start)
+    missing = max(0, len(base.mechanisms) - start)
+    until = max(base.conscience.until, (missing + 2) * roster.grace)
+    return replace(
+        base,
+        model=replace(base.model, experts=MOST),
+        roster=roster,
+        conscience=replace(base.conscience, until=until),
+        training=replace(base.training, steps=until + base.training.steps - base.conscience.until),
+    )
 
 
 def studies() -> dict[str, dict[str, RunConfig]]:
@@ -78,19 +105,30 @@ def studies() -> dict[str, dict[str, RunConfig]]:
                 "until200": {"until": 200},
             },
         ),
-        "quick-conscience": variants(
-            replace(quick, source="mnist"),
-            "conscience",
-            {
-                "none": {"rule": "none"},
-                "rate3": {"rule": "conscience"},
-                "rate1": {"rule": "conscience", "rate": 1.0},
-            },
+        "quick-norm": variants(
+            replace(
+                quick, source="mnist", conscience=replace(quick.conscience, rule="conscience", until=300)
+            ),
+            "model",
+            {"group": {}, "batch": {"norm": "batch", "statistics": "sample"}},
         ),
         # How many other images a winner needs beside it for the gradient of its statistics; fewer are cheaper.
         "others": variants(
             early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
         ),
+        # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
+        "unequal": {
+            f"{times}to1-{rule}": replace(
+                early,
+                frequencies=(times, *[1.0] * (len(early.mechanisms) - 1)),
+                conscience=replace(early.conscience, rule=rule),
+            )
+            for times in (2.0, 5.0)
+            for rule in ("none", "conscience")
+        },
+        # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
+        "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
+        "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},
     }
 
 
@@ -107,6 +145,7 @@ class Finding:
     psnr: float  # dB, mean over mechanisms, winners' answers
     seconds: float  # of competition
     threads: int
+    surplus: int  # experts that play at the end beyond one for each mechanism
 
 
 @dataclass(frozen=True)
@@ -219,8 +258,10 @@ class Study:
 
 
 def config_hash(config: RunConfig) -> str:
-    """Twelve hex digits of all that decides what a run computes, seed and device apart."""
-    said = json.dumps(asdict(replace(config, seed=0, device="auto")), sort_keys=True)
+    """Twelve hex digits of all that decides what a run computes, seed and device apart.
+
+    Only of what differs from the defaults, so that a setting of a later version does not change those of before."""
+    said = json.dumps(changed_fields(replace(config, seed=0, device="auto"), RunConfig()), sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
@@ -238,6 +279,7 @@ def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
         psnr=round(float(np.mean(list(measured["psnr"].values()))), 2),
         seconds=round(history.seconds, 1),
         threads=int(run.environment()["threads"]),
+        surplus=len(history.plays()) - len(config.mechanisms),
     )
 
 
@@ -268,6 +310,7 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
     return {
         "runs": n,
         "one_to_one": hits,
+        "one_to_one_without_surplus": sum(each.one_to_one and each.surplus == 0 for each in findings),
         "one_to_one_interval": [round(float(share.low), 3), round(float(share.high), 3)],
         "first_step_median": middle if np.isfinite(middle) else None,
         "first_step_median_interval": interval(first, np.median) if np.isfinite(first).all() else None,

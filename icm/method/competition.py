@@ -35,6 +35,10 @@ class Contest:
         """The winners' answers."""
         return self.answers[self.winner, torch.arange(len(self.winner), device=self.winner.device)]
 
+    def players(self) -> list[int]:
+        """The experts that took part."""
+        return (self.logits > -torch.inf).any(dim=1).nonzero()[:, 0].tolist()
+
     def among(self, experts: int, players: Int[Tensor, " player"]) -> "Contest":
         """This contest between `players`, as one between all experts: who does not play has an empty answer and no score."""
         answers = self.answers.new_zeros(experts, *self.answers.shape[1:])

@@ -72,7 +72,12 @@ def _line_chart(y_name: str) -> Option:
 def race(seen: Span, marked: int | None = None) -> Option:
     """Share of the images that each expert won, over steps, one line for each expert."""
     share = 100 * seen.wins.sum(axis=2) / np.maximum(seen.images, 1)[:, None]
-    return _expert_lines("images won, %", seen.step, share, 1, marked)
+    return _expert_lines("images won, %", seen.step, _while_it_plays(share, seen), 1, marked)
+
+
+def _while_it_plays(values: Float[np.ndarray, "end expert"], seen: Span) -> Float[np.ndarray, "end expert"]:
+    """The values, with a gap where the expert did not play."""
+    return np.where(seen.answered > 0, values, np.nan)
 
 
 def scores(seen: Span, mechanism: int, marked: int | None = None) -> Option:
@@ -84,11 +89,9 @@ def score_panel(seen: Span, mechanism: int, marked: int | None = None) -> Option
     """`scores` as one of many small panels. Only the expert that is ahead at the end is named."""
     chart = scores(seen, mechanism, marked)
     last = np.nan_to_num(seen.score[-1, :, mechanism], nan=-np.inf)
-    for expert, line in enumerate(chart["series"]):
-        line["endLabel"] = {
-            **line["endLabel"],
-            "show": bool(np.isfinite(last[expert]) and expert == last.argmax()),
-        }
+    for line in chart["series"]:
+        ahead = np.isfinite(last).any() and line["name"] == badge(int(last.argmax()))
+        line["endLabel"] = {**line["endLabel"], "show": bool(ahead)}
         line["lineStyle"] = {**line["lineStyle"], "width": 1.5}
     chart["grid"] = {"left": 4, "right": 30, "top": 8, "bottom": 4, "containLabel": True}
     del chart["toolbox"]
@@ -104,13 +107,14 @@ def _expert_lines(
     decimals: int,
     marked: int | None,
 ) -> Option:
-    """One line for each expert; a number that is not finite leaves a gap.
+    """One line for each expert; a number that is not finite leaves a gap, and an expert without any number has no line.
 
     `marked` is the step that the page is about, if that is not the newest."""
-    names = [badge(expert) for expert in range(values.shape[1])]
+    shown = [expert for expert in range(values.shape[1]) if np.isfinite(values[:, expert]).any()]
+    names = [badge(expert) for expert in shown]
     series = [
         {
-            **_line(name, expert, column=expert + 1),
+            **_line(name, expert, column),
             "color": colour(expert),
             "endLabel": {
                 "show": True,
@@ -122,10 +126,11 @@ def _expert_lines(
             "labelLayout": {"moveOverlap": "shiftY"},
             "emphasis": {"focus": "series"},
         }
-        for expert, name in enumerate(names)
+        for column, (expert, name) in enumerate(zip(shown, names), start=1)
     ]
     _mark(series, marked)
-    return {**_line_chart(y_name), "dataset": _dataset(step, names, values, decimals), "series": series}
+    dataset = _dataset(step, names, values[:, shown], decimals)
+    return {**_line_chart(y_name), "dataset": dataset, "series": series}
 
 
 def _line(name: str, number: int, column: int) -> Option:
@@ -154,7 +159,7 @@ def _dataset(
 
 def _mark(series: list[Option], step: int | None) -> None:
     """Changes `series`: adds an upright line at `step`, if there is one."""
-    if step is not None:
+    if step is not None and series:
         series[0]["markLine"] = {
             "symbol": "none",
             "silent": True,
@@ -164,23 +169,27 @@ def _mark(series: list[Option], step: int | None) -> None:
         }
 
 
-def wins_table(wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str]) -> Option:
-    """Who wins what: a heat map with a row for each mechanism and a column for each expert; a cell is a share of the row."""
+def wins_table(
+    wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str], experts: Sequence[int] | None = None
+) -> Option:
+    """Who wins what: a heat map with a row for each mechanism and a column for each of `experts`, all by default.
+
+    A cell is a share of the row."""
     images = np.maximum(wins.sum(axis=0), 1)
-    experts, mechanisms = wins.shape
+    experts = range(len(wins)) if experts is None else experts
     cells = [
-        [expert, mechanism, round(float(wins[expert, mechanism] / images[mechanism]), 3)]
-        for mechanism in range(mechanisms)
-        for expert in range(experts)
+        [column, mechanism, round(float(wins[expert, mechanism] / images[mechanism]), 3)]
+        for mechanism in range(len(labels))
+        for column, expert in enumerate(experts)
     ]
     return {
         "animation": False,
         "grid": {"left": 8, "right": 8, "top": 40, "bottom": 30, "containLabel": True},
-        "tooltip": {"formatter": "expert {@[0]}: {@[2]} of the images", "confine": True},
+        "tooltip": {"formatter": "{@[2]} of the images", "confine": True},
         "toolbox": _toolbox(),
         "xAxis": {
             "type": "category",
-            "data": [badge(expert) for expert in range(experts)],
+            "data": [badge(expert) for expert in experts],
             "name": "expert",
             "nameLocation": "middle",
             "nameGap": 26,
@@ -219,9 +228,10 @@ def _share_label(share: float) -> Option:
     }
 
 
-def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
-    """Images won by each expert: a bar each, with its number."""
-    counts = wins.sum(axis=1)
+def totals(span: Span) -> Option:
+    """Images won by each expert that ever played: a bar each, with its number."""
+    counts = span.wins[0].sum(axis=1)
+    experts = span.answered[0].nonzero()[0].tolist()
     return {
         "animation": False,
         "grid": {"left": 8, "right": 44, "top": 40, "bottom": 8, "containLabel": True},
@@ -230,7 +240,7 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
         "xAxis": {"type": "value", "show": False},
         "yAxis": {
             "type": "category",
-            "data": [badge(expert) for expert in range(len(counts))],
+            "data": [badge(expert) for expert in experts],
             "inverse": True,
             "axisTick": {"show": False},
             "axisLine": {"show": False},
@@ -242,10 +252,10 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
                 "label": {"show": True, "position": "right"},
                 "data": [
                     {
-                        "value": int(count),
+                        "value": int(counts[expert]),
                         "itemStyle": {"color": colour(expert), "borderRadius": [0, 3, 3, 0]},
                     }
-                    for expert, count in enumerate(counts)
+                    for expert in experts
                 ],
             }
         ],
@@ -254,7 +264,14 @@ def totals(wins: Int[np.ndarray, "expert mechanism"]) -> Option:
 
 def conscience(seen: Span, marked: int | None = None) -> Option:
     """The bias, in logits, that the conscience adds to each expert's score, over steps."""
-    return _expert_lines("bias (logit)", seen.step, seen.bias, 2, marked)
+    return _expert_lines("bias (logit)", seen.step, _while_it_plays(seen.bias, seen), 2, marked)
+
+
+def players(seen: Span, marked: int | None = None) -> Option:
+    """How many experts play, over steps."""
+    return named_lines(
+        "experts", seen.step, {"experts": (seen.answered > 0).sum(axis=1).astype(float)}, marked
+    )
 
 
 def decided(seen: Span, marked: int | None = None) -> Option:

@@ -3,7 +3,7 @@
 Caches serve the whole server for as long as it runs. So whatever a result depends on is found out before the cache is asked,
 and is part of its key. Pictures of experts depend on a snapshot and on digits: `SnapshotKey`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,9 +138,7 @@ def answers(key: SnapshotKey) -> bytes:
     found = _examples(key)
     rows = [mechanism.title for mechanism in parse(key.config.mechanisms)]
     winners = found.contest.winner.tolist()
-    return _answers_table(
-        found, rows, {(row, 1 + winner): colour(winner) for row, winner in enumerate(winners)}
-    )
+    return _answers_table(found, rows, framed=winners)
 
 
 def scores(key: SnapshotKey) -> np.ndarray:
@@ -189,13 +187,20 @@ def everyone_on(
     images = unseen(name, key.root, look, count).pixels
     found = examples_of_one(*networks_of(key), images, parse(key.config.mechanisms)[mechanism], count)
     rows = [f"{badge(winner)} won" for winner in found.contest.winner.tolist()]
-    frames = {} if owner is None else {(row, 1 + owner): colour(owner) for row in range(count)}
-    return _answers_table(found, rows, frames)
+    return _answers_table(found, rows, framed=[owner] * count)
 
 
-def _answers_table(found: Examples, rows: list[str], frames: dict[tuple[int, int], str]) -> bytes:
-    """PNG: for each image a row with the changed image, every expert's answer and the original."""
-    experts = [badge(expert) for expert in range(len(found.contest.answers))]
-    columns = torch.cat([found.transformed[None], found.contest.answers, found.original[None]])
+def _answers_table(found: Examples, rows: list[str], framed: Sequence[int | None]) -> bytes:
+    """PNG: for each image a row with the changed image, the answer of everyone who plays and the original.
+
+    `framed` has the expert whose answer is framed in each row."""
+    players = found.contest.players()
+    columns = torch.cat([found.transformed[None], found.contest.answers[players], found.original[None]])
     images = columns[:, :, 0].transpose(0, 1).numpy()
-    return html.png(picture_table(images, rows, ["input", *experts, "original"], frames))
+    frames = {
+        (row, 1 + players.index(expert)): colour(expert)
+        for row, expert in enumerate(framed)
+        if expert in players
+    }
+    names = ["input", *map(badge, players), "original"]
+    return html.png(picture_table(images, rows, names, frames))

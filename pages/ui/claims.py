@@ -98,6 +98,7 @@ def everyone(found: Claim, roles: Sequence[str]) -> str:
                 frame=colour(expert) if expert == found.winner else None,
             )
             for expert, role in enumerate(roles)
+            if contest.logits[expert, 0] > -torch.inf
         ]
     )
 

@@ -6,7 +6,7 @@ texts. In HTML that we write ourselves, the functions here escape their text; on
 import base64
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -101,11 +101,11 @@ def pair(before: Picture, after: Picture, words: tuple[str, str]) -> str:
     return f"<style>{CARDS_STYLE}</style><div class='icm-pair'>{shown}</div>"
 
 
-def chips(by_expert: Sequence[str], unowned: Sequence[str]) -> str:
-    """For each expert a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
+def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
+    """For each of these experts a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
     found = [
         f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {escape(words)}</span>"
-        for expert, words in enumerate(by_expert)
+        for expert, words in by_expert.items()
     ]
     if unowned:
         found.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import numpy as np
 import streamlit as st
-from jaxtyping import Int
 
-from icm.runs.history import History
+from icm.runs.history import History, Span
 from icm.runs.status import RunState
 from icm.show import charts
 from icm.show.charts import Option
@@ -15,6 +13,7 @@ from pages.ui import clock, html, run_view
 from pages.ui.html import plain
 from pages.ui.run_view import METRIC_HELP, STATE_HELP, STATES, RunView
 
+SMALL = 250  # pixels; the height of a small chart
 LOG_LINES = 12  # of a crashed trainer's log: they hold the end of a traceback
 
 # When a script has run for half a second, Streamlit fades what it has not yet drawn anew. A page that looks again and again
@@ -69,9 +68,12 @@ def numbers(values: dict[str, str]) -> None:
             st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
 
 
-def ownership_chips(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> None:
-    """Who owns what: for each expert a chip in its colour, in words."""
-    st.html(html.chips(run_view.role_words(wins, specs), run_view.unowned_words(wins, specs)))
+def ownership_chips(history: History, specs: Sequence[str]) -> None:
+    """Who owns what, over the newest images: for each expert that plays a chip in its colour, in words."""
+    wins = history.recent().wins[0]
+    words = run_view.role_words(wins, specs)
+    playing = {expert: words[expert] for expert in history.plays()}
+    st.html(html.chips(playing, run_view.unowned_words(wins, specs)))
 
 
 def chart(
@@ -94,4 +96,40 @@ RESTORED = "**Restored** · PSNR to the true originals, while learning"
 
 def wins_chart(history: History, mechanisms: Sequence[str]) -> Option:
     """Who wins what, over the newest images."""
-    return charts.wins_table(history.recent().wins[0], mechanisms)
+    return charts.wins_table(history.recent().wins[0], mechanisms, history.plays())
+
+
+def learner(seen: RunView, lines: Span, then: History, marked: int | None) -> None:
+    """What a learner does that is not the paper's: the conscience's help, and who plays in an open roster."""
+    if then.conscience:
+        _side_by_side(
+            (
+                "**Conscience** · what it adds to each expert's score, for a while",
+                charts.conscience(lines, marked),
+                "Lines: bias of each expert, over steps",
+            ),
+            (
+                "**Decided by it** · share of the images",
+                charts.decided(lines, marked),
+                "Line: share of images that the conscience decided, over steps",
+            ),
+        )
+        bias = then.recent(1).bias[0].tolist()
+        st.caption(run_view.conscience_words(seen.config.conscience, bias, then.last_step))
+    if then.shape.roster:
+        title = "**Who plays** · how many experts answer"
+        chart(
+            title,
+            charts.players(lines, marked),
+            SMALL,
+            key="players",
+            alt="Line: experts that play, over steps",
+        )
+        st.caption(run_view.roster_words(seen.config, then))
+
+
+def _side_by_side(*shown: tuple[str, Option, str]) -> None:
+    """Charts under their titles, the first one wider; the last word is for who cannot see them."""
+    for column, (title, option, alt) in zip(st.columns([3, *[2] * (len(shown) - 1)], gap="medium"), shown):
+        with column:
+            chart(title, option, SMALL, key=alt, alt=alt)

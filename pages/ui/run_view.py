@@ -175,7 +175,7 @@ def metrics(seen: RunView, history: History, of_trainer: bool) -> dict[str, str]
     values = {
         "One-to-one": f"{history.one_to_one_count()} of {len(seen.config.mechanisms)}",
         "Restored": decibels(recent.psnr[0]) if history.rows else "–",
-        "Entropy of wins": f"{win_entropy(recent.wins[0]):.2f} of {log2(history.experts):.2f}"
+        "Entropy of wins": f"{win_entropy(recent.wins[0]):.2f} of {log2(len(history.plays())):.2f}"
         if history.rows
         else "–",
     }
@@ -200,6 +200,16 @@ def conscience_words(conscience: ConscienceConfig, bias: Sequence[float], step: 
     if any(bias):
         return f"It ended after step {conscience.until:,}. What is left leaks away: after step {step:,} it {now}."
     return f"It ended after step {conscience.until:,} and has leaked away: the score alone decides who wins."
+
+
+def roster_words(config: RunConfig, history: History) -> str:
+    """Who plays in an open roster at the end of `history`, and what changes that."""
+    roster, playing = config.roster, history.plays()
+    return (
+        f"{counted(len(playing), 'expert')} of at most {config.model.experts} play: {', '.join(map(badge, playing))}. "
+        f"{roster.start} began. Every {roster.every} steps one leaves that hardly wins or that answers like another, "
+        f"and after {roster.grace} steps without a change one more is tried, while the conscience can give it work."
+    )
 
 
 def table_row(found: IndexedRun) -> dict[str, object]:

@@ -127,11 +127,12 @@ def test_seeds_that_are_none_are_told(said: str) -> None:
 
 def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> None:
     found = [
-        Finding("v", f"v-s{seed}", seed, one, first, 0.9, psnr, 10.0, 1)
+        Finding("v", f"v-s{seed}", seed, one, first, 0.9, psnr, 10.0, 1, surplus=seed)
         for seed, (one, first, psnr) in enumerate([(True, 100, 20.0), (True, 200, 21.0), (False, None, 19.0)])
     ]
     said = summary(found)
     assert (said["one_to_one"], said["runs"], said["first_step_median"]) == (2, 3, 200.0)
+    assert said["one_to_one_without_surplus"] == 1
     assert said["first_step_median_interval"] is None
     assert said["one_to_one_interval"] == [0.208, 0.939]  # Wilson's for 2 of 3
     assert (said["psnr_mean"], said["psnr_least"]) == (20.0, 19.0)
