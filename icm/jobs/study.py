@@ -119,13 +119,17 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
         "unequal": {
             f"{times}to1-{rule}": replace(
-                early,
-                frequencies=(times, *[1.0] * (len(early.mechanisms) - 1)),
-                conscience=replace(early.conscience, rule=rule),
+                thin(robust),
+                frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
+                conscience=replace(robust.conscience, rule=rule),
             )
             for times in (2.0, 5.0)
             for rule in ("none", "conscience")
         },
+        # More experts than mechanisms, all of which play to the end.
+        "surplus": variants(
+            thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
+        ),
         # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
         "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
         "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},

@@ -269,9 +269,10 @@ def conscience(seen: Span, marked: int | None = None) -> Option:
 
 def players(seen: Span, marked: int | None = None) -> Option:
     """How many experts play, over steps."""
-    return named_lines(
-        "experts", seen.step, {"experts": (seen.answered > 0).sum(axis=1).astype(float)}, marked
-    )
+    count = (seen.answered > 0).sum(axis=1).astype(float)
+    chart = named_lines("experts", seen.step, {"experts": count}, marked)
+    chart["series"][0]["step"] = "middle"
+    return {**chart, "yAxis": {**chart["yAxis"], "minInterval": 1, "min": 0}}
 
 
 def decided(seen: Span, marked: int | None = None) -> Option:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from icm.config import RunConfig
+from icm.config import RosterConfig, RunConfig
 from icm.jobs import trainer
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -289,4 +289,29 @@ def test_monitor_says_whom_a_conscience_helps_and_until_when(
 
 
 def test_a_run_without_a_conscience_shows_none(trained: Run) -> None:
-    assert "onscience" not in words(show("monitor.py", run="a-run"))
+    seen = words(show("monitor.py", run="a-run"))
+    assert "onscience" not in seen
+    assert "Who plays" not in seen
+
+
+def test_pages_show_only_who_plays(store: RunStore, root: Path, tiny: RunConfig) -> None:
+    config = replace(
+        tiny,
+        source="builtin",
+        model=replace(tiny.model, experts=5),
+        conscience=replace(tiny.conscience, rule="conscience", until=20),
+        roster=RosterConfig("open", start=2, every=4, grace=4, idle=0.0, twins=100.0),
+        training=replace(tiny.training, steps=10),
+    )
+    run = store.create("open", config, {})
+    train(run, root)
+    assert [row["plays"] for row in run.rows.read()][::3] == [[0, 1], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
+
+    app = show("monitor.py", run="open")
+    assert not app.exception
+    assert "4 experts of at most 5 play: E0, E1, E2, E3. 2 began." in "\n".join(
+        each.value for each in app.caption
+    )
+    assert app.selectbox(key="expert").options == ["E0", "E1", "E2", "E3"]
+    assert "<b>E3</b>" in html_on(app)
+    assert "<b>E4</b>" not in html_on(app)
