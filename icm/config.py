@@ -157,7 +157,7 @@ class RosterConfig:
     """Steps between two looks at who is needed."""
     grace: int = 100
     """Steps that an expert plays before it can be dismissed, and without a change before another one is hired."""
-    idle: float = 0.3
+    idle: float = 0.1
     """An expert is dismissed that would win less than this part of an equal share by its score alone."""
     twins: float = 4.0
     """An expert is dismissed whose answers to the images that it wins are nearer to another's than to most by so many dB."""
