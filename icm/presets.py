@@ -24,10 +24,17 @@ PRESETS: dict[str, RunConfig] = {
         preset="quick",
         mechanisms=("right", "left", "down", "up"),
         model=ModelConfig(
-            experts=4, filters=16, norm="group", discriminator_filters=8, discriminator_hidden=512
+            experts=4,
+            filters=16,
+            norm="batch",
+            statistics="sample",
+            others=4,
+            discriminator_filters=8,
+            discriminator_hidden=512,
         ),
         identity=IdentityConfig(start="shared", steps=200),
-        training=TrainingConfig(steps=600, batch=16),
+        conscience=ConscienceConfig(rule="conscience"),
+        training=TrainingConfig(steps=500, batch=16, cooldown=0.5),
     ),
     "robust": RunConfig(
         preset="robust",

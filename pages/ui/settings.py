@@ -211,8 +211,13 @@ def _widget(label: str, kind: Any, value: Any, key: str, sentence: str) -> Any:
 
 
 def about_experts(config: RunConfig) -> str:
-    """What to expect of the number of experts, in plain words; empty when it is the number of mechanisms."""
+    """What to expect of the number of experts, in plain words; empty when it is fixed at the number of mechanisms."""
     experts, mechanisms = config.model.experts, len(config.mechanisms)
+    if config.roster.rule == "open":
+        return (
+            f"An open roster: {config.roster.start} of at most {experts} experts begin, others are hired and dismissed, and for "
+            f"{mechanisms} mechanisms {mechanisms} should play in the end."
+        )
     if experts > mechanisms:
         return f"{experts} experts for {mechanisms} mechanisms: at least {experts - mechanisms} should end up idle."
     if experts < mechanisms:
