@@ -68,13 +68,13 @@ def test_the_command_line_that_a_page_shows_makes_the_configuration_it_shows() -
         PRESETS["quick"],
         seed=7,
         mechanisms=("right=3", "noise"),
-        model=replace(PRESETS["quick"].model, experts=3, norm="batch"),
+        model=replace(PRESETS["quick"].model, experts=3, filters=8),
         training=replace(PRESETS["quick"].training, losers_are_fake=False),
     )
     line = presets.command_line(changed)
     assert line == (
         "python -m icm train --preset quick --seed 7 --mechanisms right=3 noise "
-        "--model.experts 3 --model.norm batch --training.no-losers-are-fake"
+        "--model.experts 3 --model.filters 8 --training.no-losers-are-fake"
     )
     words: list[str] = [*line.split()[4:]]
     base = PRESETS[preset_named(words)]
