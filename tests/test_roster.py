@@ -170,9 +170,8 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
     assert state.experts.playing is not None
     first = [values.detach()[0].clone() for values in state.experts.parameters()]
     identity = replace(RunConfig().identity, perturbation=0.0)
-    for _ in range(20):
-        train_step(state, batch.canonical, batch.transformed)
-    state.expert_adam.clock[3], state.bias[3] = 7, 2.0
+    train_step(state, batch.canonical, batch.transformed)
+    state.step, state.expert_adam.clock[3], state.bias[3] = 20, 7, 2.0
     state.roster.share[:3] = 1 / 3
     state.roster.alike[:] = 0
     review_roster(state, identity, generator_for(1, "perturbation", 20))
@@ -194,10 +193,11 @@ def test_nobody_is_hired_when_the_conscience_ends_too_soon_to_give_it_work(batch
 
 
 def test_a_state_brings_the_roster_back_and_a_snapshot_knows_who_plays(batch: Batch) -> None:
-    state, other = state_with(OPEN), state_with(OPEN)
+    quick = replace(OPEN, every=5, grace=5, twins=100.0)
+    state, other = state_with(quick), state_with(quick)
     assert state.roster is not None
     assert other.roster is not None
-    for step in range(30):
+    for step in range(6):
         train_step(state, batch.canonical, batch.transformed)
         review_roster(state, RunConfig().identity, generator_for(1, "perturbation", step))
     assert state.roster.players != [0, 1, 2]
@@ -205,22 +205,23 @@ def test_a_state_brings_the_roster_back_and_a_snapshot_knows_who_plays(batch: Ba
     assert other.roster.players == state.roster.players
     assert other.roster.counters() == state.roster.counters()
 
-    experts, discriminator = networks(config_with(OPEN), weights(state.experts, state.discriminator))
+    experts, discriminator = networks(config_with(quick), weights(state.experts, state.discriminator))
     contest = play(experts, discriminator, batch.transformed)
     idle = sorted(set(range(EXPERTS)) - set(state.roster.players))
     assert (contest.logits[idle] == -torch.inf).all()
     assert set(contest.winner.tolist()) <= set(state.roster.players)
     half = {name: values.astype(np.float16) for name, values in weights(experts, discriminator).items()}
-    assert networks(config_with(OPEN), half)[0].players() == state.roster.players
+    assert networks(config_with(quick), half)[0].players() == state.roster.players
 
 
 def test_dismissals_are_one_at_a_time(batch: Batch) -> None:
-    state = state_with(replace(OPEN, start=5, idle=1.0))
+    state = state_with(replace(OPEN, start=5, idle=1.0, every=5, grace=5))
     assert state.roster is not None
     counts = []
-    for step in range(1, 61):
+    for step in range(1, 17):
         train_step(state, batch.canonical, batch.transformed)
         review_roster(state, RunConfig().identity, generator_for(1, "perturbation", step))
         counts.append(len(state.roster.players))
-    assert counts[18] == 5
+    assert counts[3] == 5
+    assert counts[-1] == 2
     assert max(before - after for before, after in pairwise(counts)) == 1
