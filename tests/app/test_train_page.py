@@ -63,8 +63,8 @@ def test_a_mechanism_is_switched_on_and_experts_that_are_too_few_are_told(
 
 def test_a_value_that_cannot_be_run_is_told_and_nothing_starts(store: RunStore, root: Path) -> None:
     app = show("train.py")
-    box(app, "Filters").set_value(18).run()
-    assert "18 is not a multiple of 4" in words(app)
+    box(app, "Filters").set_value(513).run()
+    assert "model.filters is 513; use 1 to 512" in words(app)
     assert next(button for button in app.button if button.label == "Start training").disabled
 
 
