@@ -165,7 +165,7 @@ def charts_and_answers(
     lines = history.spans(charts.drawn_points(history), smoothing)
     main_charts(lines, then, mechanisms, marked)
     small_charts(lines, then, marked)
-    panels.learner(run_view.view(run), lines, then, marked)
+    panels.learner(run.config(), lines, then, marked)
     if shown:
         with telling():
             everyones_answers(run, shown[-1])

@@ -106,11 +106,9 @@ def studies() -> dict[str, dict[str, RunConfig]]:
             },
         ),
         "quick-norm": variants(
-            replace(
-                quick, source="mnist", conscience=replace(quick.conscience, rule="conscience", until=300)
-            ),
+            replace(quick, source="mnist"),
             "model",
-            {"group": {}, "batch": {"norm": "batch", "statistics": "sample"}},
+            {"group": {"norm": "group", "statistics": "batch"}, "batch": {}},
         ),
         # How many other images a winner needs beside it for the gradient of its statistics; fewer are cheaper.
         "others": variants(

@@ -5,6 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
+from icm.config import RunConfig
 from icm.runs.history import History, Span
 from icm.runs.status import RunState
 from icm.show import charts
@@ -99,7 +100,7 @@ def wins_chart(history: History, mechanisms: Sequence[str]) -> Option:
     return charts.wins_table(history.recent().wins[0], mechanisms, history.plays())
 
 
-def learner(seen: RunView, lines: Span, then: History, marked: int | None) -> None:
+def learner(config: RunConfig, lines: Span, then: History, marked: int | None) -> None:
     """What a learner does that is not the paper's: the conscience's help, and who plays in an open roster."""
     if then.conscience:
         _side_by_side(
@@ -115,7 +116,7 @@ def learner(seen: RunView, lines: Span, then: History, marked: int | None) -> No
             ),
         )
         bias = then.recent(1).bias[0].tolist()
-        st.caption(run_view.conscience_words(seen.config.conscience, bias, then.last_step))
+        st.caption(run_view.conscience_words(config.conscience, bias, then.last_step))
     if then.shape.roster:
         title = "**Who plays** · how many experts answer"
         chart(
@@ -125,7 +126,7 @@ def learner(seen: RunView, lines: Span, then: History, marked: int | None) -> No
             key="players",
             alt="Line: experts that play, over steps",
         )
-        st.caption(run_view.roster_words(seen.config, then))
+        st.caption(run_view.roster_words(config, then))
 
 
 def _side_by_side(*shown: tuple[str, Option, str]) -> None:
