@@ -163,7 +163,7 @@ def test_time_travel_a_cell_of_the_heat_map_and_a_link_that_shows_the_same(
     assert then != last
 
     # The middle of the heat map: expert 1 on the second mechanism, 3 x 3 cells.
-    chart = page.locator("canvas").nth(1)
+    chart = page.locator(".st-key-table canvas").first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
@@ -241,7 +241,7 @@ def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.
     frames: list[np.ndarray] = []
     devtools = page.context.new_cdp_session(page)
     box = chart.bounding_box()
-    assert box is not None
+    assert box is not None and box["y"] >= 0, "the chart is out of sight"
     left, top = round(box["x"]), round(box["y"])
     right, bottom = left + round(box["width"]), top + round(box["height"])
 
@@ -281,7 +281,7 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     page.goto(f"{server}/monitor?run=long")
     expect(page.locator(".st-key-one-expert img")).to_be_visible()
     assert runs[0] == "the page"
-    race = page.locator("canvas").first
+    race = page.locator(".st-key-race canvas").first  # by name: charts further down may be drawn before it
     race.scroll_into_view_if_needed()
     begun = len(runs)
     wait_until(page, lambda: len(runs) > begun + 2, "the page ticks")
