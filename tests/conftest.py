@@ -4,7 +4,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +108,16 @@ def batch(root: Path) -> "Batch":
 
     halves = split_halves(load_digits("builtin", root).train, seed=0)
     return draw_batch(halves, parse(["right", "contrast", "noise"]), 6, generator_for(0, "batch"))
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads torch takes; after the test it takes as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Every engine plays the same round as the textbook loop, which takes nothing from the package but the networks' sizes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -165,6 +166,22 @@ def test_a_state_that_went_through_a_file_goes_on_to_the_last_bit(
     expected, found = to_arrays(never_stopped), to_arrays(resumed)
     assert found.keys() == expected.keys()
     assert not [name for name, values in expected.items() if values.tobytes() != found[name].tobytes()]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_is_the_same_to_the_last_bit_with_any_number_of_threads(
+    form: str, dtype: Literal["float32", "bfloat16"], batch: Batch, threads: Callable[[int], None]
+) -> None:
+    states = []
+    for count in (1, 2, 3):
+        threads(count)
+        states.append(make_state(form, Engine(dtype=dtype), torch.float32))
+        for _ in range(3):
+            train_step(states[-1], batch.canonical, batch.transformed)
+    expected, *others = map(to_arrays, states)
+    for found in others:
+        assert not [name for name, values in expected.items() if values.tobytes() != found[name].tobytes()]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -120,14 +120,17 @@ def test_stopped_again_and_again_and_resumed_is_as_if_never_stopped(
     config: RunConfig,
     unbroken: Run,
     form: Callable[[RunConfig], RunConfig] | None,
+    threads: Callable[[int], None],
 ) -> None:
+    """With two threads and with one in turn, which changes nothing either."""
     if form:
         config = form(config)
         unbroken = store.create("unbroken", config, {})
         train(unbroken, root)
     run = store.create("stopped", config, {})
     steps = sorted(random.Random(2018).sample(range(1, STEPS), 5))
-    for stop_at in [("identity", 2), *(("competing", step) for step in steps)]:
+    for turn, stop_at in enumerate([("identity", 2), *(("competing", step) for step in steps)]):
+        threads(2 - turn % 2)
         train(run, root, stop_at)
         assert (run.status().phase, run.state()) == ("stopped", "stopped")
     train(run, root)

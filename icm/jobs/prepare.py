@@ -153,15 +153,13 @@ def _other_torch(run: Run) -> list[str]:
 
 
 def _settle_engine(run: Run, device: torch.device, arithmetic: str) -> tuple[Engine, dict[str, Any]]:
-    """Sets engine and thread count for this process. Returns the engine and what environment.json shall say from now on.
+    """Sets the engine for this process. Returns it and what environment.json shall say from now on.
 
-    Engine and thread count decide how numbers are rounded, so a resume takes those that the run began with."""
+    The engine decides how numbers are rounded, so a resume takes the one that the run began with. Threads do not."""
     environment = {"created": run.created, **run.environment()}
-    threads = environment.setdefault("threads", torch.get_num_threads())
     if "engine" not in environment:
         environment["engine"] = asdict(choose_engine(device, arithmetic))
     try:
-        torch.set_num_threads(threads)
         engine = Engine(**environment["engine"])
         if engine.experts not in ("loop", "stacked") or engine.dtype not in ("float32", "bfloat16"):
             raise TypeError(f"unknown engine {engine}")
@@ -172,6 +170,7 @@ def _settle_engine(run: Run, device: torch.device, arithmetic: str) -> tuple[Eng
         ) from error
     environment.update(
         device=str(device),
+        threads=torch.get_num_threads(),
         card=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         python=platform.python_version(),
         packages={name: version(name) for name in PACKAGES},

@@ -14,14 +14,15 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from icm.method.engine import PLAIN, Engine, precision
+from icm.method.parallel import Piece, side_by_side
 from icm.shapes import Answers, ImageLogits, Images, Winner
 
 GROUPS = 4  # groups of filters for `norm: group`
 BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default, like the next
 BATCH_NORM_EPSILON = 1e-5
 HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
-# Images that the discriminator takes at once on a CPU; more do not fit into its cache (docs/LOG.md).
-PIECE = 96
+# On a CPU the discriminator takes images in pieces: eight, of at least 16 images, and of at most 96, which its cache can hold.
+PIECES, SMALLEST_PIECE, LARGEST_PIECE = 8, 16, 96
 LOG2_E = 1 / math.log(2)
 
 
@@ -135,11 +136,8 @@ class ExpertBank(nn.Module):
             chosen = slice(None) if experts is None else experts
             return self._answers(chosen, [layer[chosen].flatten(0, 1) for layer in self.parameters()], images)
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
-        answers = [
-            self._answers(slice(each, each + 1), [layer[each] for layer in stacked], images)
-            for each in (range(self.experts) if experts is None else experts)
-        ]
-        return torch.cat(answers)
+        named = range(self.experts) if experts is None else experts
+        return torch.cat(side_by_side([self._alone(each, stacked, images) for each in named]))
 
     def answer_as_winner(self, images: Images, winner: Winner, experts: list[int] | None = None) -> Images:
         """The answer to each image of the expert that won it, from a pass of its own, which has a gradient.
@@ -163,15 +161,28 @@ class ExpertBank(nn.Module):
         named = list(range(self.experts)) if experts is None else experts
         order = winner.argsort(stable=True)
         won = torch.bincount(winner, minlength=len(named)).tolist()
-        answers = []
+        pieces = []
         for place, (each, mine) in enumerate(zip(named, order.split(won))):
             if len(mine):
                 beside = (winner != place).nonzero().flatten()[: self.others or 0]
-                part = images[torch.cat([mine, beside])]
-                parameters = [layer[each] for layer in stacked]
-                answered = self._answers(slice(each, each + 1), parameters, part, seen="all")
-                answers.append(answered[0, : len(mine)])
-        return torch.cat(answers)[order.argsort()]
+                pieces.append(self._alone(each, stacked, images[torch.cat([mine, beside])], seen="all"))
+        answers = side_by_side(pieces)
+        winning = [answered[0, :count] for answered, count in zip(answers, filter(None, won))]
+        return torch.cat(winning)[order.argsort()]
+
+    def _alone(
+        self,
+        expert: int,
+        stacked: list[tuple[Tensor, ...]],
+        images: Images,
+        seen: Literal["all"] | None = None,
+    ) -> Piece:
+        """The answers of one expert, as a piece that may run beside those of others."""
+
+        def answers(images: Images, *parameters: Tensor) -> Answers:
+            return self._answers(slice(expert, expert + 1), list(parameters), images, seen)
+
+        return answers, [images, *(layer[expert] for layer in stacked)]
 
     def _seen(self, winner: Winner, experts: int) -> Float[Tensor, "batch expert"]:
         """1 for an image that an expert runs on to learn: those it won and the first `others` of the rest."""
@@ -312,20 +323,28 @@ class Discriminator(nn.Module):
             layer.bias = _fan_in_uniform((len(layer.weight),), fan_in, generator)
         self.to(memory_format=torch.channels_last)  # the format that their gradients have
 
-    def forward(self, images: Images) -> ImageLogits:
-        piece = PIECE if images.device.type == "cpu" else len(images)
-        return torch.cat([self._logits(part) for part in images.split(piece)])
+    def forward(self, images: Images, learns: bool = True) -> ImageLogits:
+        """The logits. They have a gradient in the images and, if D `learns` from it, in its weights."""
+        layers = [layer if learns else layer.detach() for layer in self.parameters()]
+        if images.device.type != "cpu":
+            return self._logits(images, *layers)
+        count = min(PIECES, len(images) // SMALLEST_PIECE)
+        parts = images.tensor_split(max(count, math.ceil(len(images) / LARGEST_PIECE), 1))
+        return torch.cat(side_by_side([(self._logits, [part, *layers]) for part in parts]))
 
-    def _logits(self, images: Images) -> ImageLogits:
+    def _logits(self, images: Images, *layers: Tensor) -> ImageLogits:
+        """`layers`: weight and bias of each layer, as `parameters` gives them."""
+        *convolutions, dense, logit = zip(layers[::2], layers[1::2], strict=True)
         with precision(images.device, self.engine):
             x = images
-            for index, convolution in enumerate(self.convolutions):
-                assert isinstance(convolution, nn.Conv2d)
-                assert convolution.bias is not None
-                x = elu(
-                    convolution(x) if index else first_convolution(x, convolution.weight, convolution.bias)
+            for index, (weight, bias) in enumerate(convolutions):
+                x = (
+                    functional.conv2d(x, weight, bias, padding=1)
+                    if index
+                    else first_convolution(x, weight, bias)
                 )
+                x = elu(x)
                 if index in (2, 4, 6):
                     x = functional.avg_pool2d(x, 2)
-            x = elu(self.dense(x.flatten(1)))
-        return self.logit(x.to(images.dtype)).squeeze(1)
+            x = elu(functional.linear(x.flatten(1), *dense))
+        return functional.linear(x.to(images.dtype), *logit).squeeze(1)

@@ -113,7 +113,7 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
         winning = experts.answer_as_winner(transformed, contest.winner, players)
     else:
         winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
-    expert_loss = winners_loss(discriminator(winning), contest.winner, len(answers))
+    expert_loss = winners_loss(discriminator(winning, learns=False), contest.winner, len(answers))
     gradients = torch.autograd.grad(expert_loss, state.expert_adam.parameters)
     if state.conscience.rule == "conscience":
         bias = next_bias(bias, contest.winner, state.step + 1, state.conscience)

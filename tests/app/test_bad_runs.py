@@ -97,7 +97,6 @@ DAMAGES: dict[str, Callable[[Run], None]] = {
         "environment.json",
         engine={"experts": ["a"], "dtype": None, "deterministic": "no"},
         device={},
-        threads=[],
         created=1e300,
     ),
     "label no UTF-8": text("label.txt", b"\xff\xfe\x00"),

@@ -241,7 +241,8 @@ def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.
     frames: list[np.ndarray] = []
     devtools = page.context.new_cdp_session(page)
     box = chart.bounding_box()
-    assert box is not None and box["y"] >= 0, "the chart is out of sight"
+    assert box is not None
+    assert box["y"] >= 0, "the chart is out of sight"
     left, top = round(box["x"]), round(box["y"])
     right, bottom = left + round(box["width"]), top + round(box["height"])
 
