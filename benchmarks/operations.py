@@ -5,6 +5,7 @@ python -m benchmarks.operations --device cuda --preset robust"""
 from dataclasses import replace
 from typing import Annotated, Literal
 
+import torch
 import tyro
 from torch.profiler import ProfilerActivity, profile
 
@@ -26,6 +27,7 @@ def main(
         device: cpu, cuda or mps.
         preset_name: whose form a step has.
     """
+    torch.set_num_threads(1)  # the profiler does not see what other threads do
     both = contestants(replace(preset(preset_name), device=device))
     for _ in range(WARM):
         both.ours()

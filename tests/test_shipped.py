@@ -46,17 +46,17 @@ def drawn(images: torch.Tensor) -> torch.Tensor:
 
 def test_it_is_small_and_has_snapshots_from_the_start_to_the_end() -> None:
     files = [path for path in SHIPPED_RUN.folder.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 20e6
+    assert sum(path.stat().st_size for path in files) <= 12e6
     steps = SHIPPED_RUN.snapshots.steps()
     assert steps[0] == 0
     assert steps[-1] == SHIPPED_RUN.config().training.steps
-    assert len(steps) >= 5
+    assert len(steps) >= 4
 
 
 def test_its_card_says_where_it_comes_from() -> None:
     card = SHIPPED_RUN.card()
     assert card is not None
-    assert card["command"].startswith("python -m icm train --preset paper")
+    assert card["command"].startswith("python -m icm train --preset robust")
     assert card["seeds_tried"] != "not said"
     assert card["half_precision_costs_dB"] < 0.1
     assert card["digits"]["one_to_one"]
