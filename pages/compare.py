@@ -117,7 +117,7 @@ def column(
 
 
 def over_training(card: dict[str, Any], step: int) -> None:
-    """Shows what the card says of every set: how both questions were answered at each kept snapshot."""
+    """Shows what the card says of every set: how both questions were answered at each of its steps."""
     shown = (
         ("psnr_owner", 1.0, "PSNR, dB", "**Owners' answers over training**"),
         ("routing_accuracy", 100.0, "routing, %", "**Routing over training**"),
@@ -135,11 +135,11 @@ def over_training(card: dict[str, Any], step: int) -> None:
                 charts.named_lines(unit, np.array(steps), named, step),
                 CHART_HEIGHT,
                 key=field,
-                alt=f"Lines: {unit} of every set at each kept snapshot",
+                alt=f"Lines: {unit} of every set over training",
             )
     st.caption(
-        f"Kept with the run, measured in evaluation mode on {plain(card['date'])}: {card['over_steps_images']} images a mechanism at each kept "
-        f"step. The run: {plain(card['command'])}, {counted(card['threads'], 'thread')}. "
+        f"Kept with the run, measured in evaluation mode on {plain(card['date'])}: {card['over_steps_images']} images a mechanism at each "
+        f"step shown. The run: {plain(card['command'])}, {counted(card['threads'], 'thread')}. "
         f"Seeds tried: {plain(card['seeds_tried'])}"
     )
 

@@ -15,19 +15,20 @@ from icm.runs.run import Run
 def test_an_exported_run_has_its_rows_some_snapshots_in_half_precision_and_a_card(
     trained: Run, root: Path, tmp_path: Path
 ) -> None:
-    card = shipping.export(trained, tmp_path / "out", root, (0, 6), images=8, seeds_tried="only this one")
+    card = shipping.export(trained, tmp_path / "out", root, (6,), images=8, seeds_tried="only this one")
     made = Run(tmp_path / "out")
 
     assert made.card() == card
     assert card["seeds_tried"] == "only this one"
     assert set(card["elsewhere"]) == {"alphabets"}  # nothing else is under the root
+    assert trained.snapshots.steps() == [0, 6]  # both are measured, one is shipped
     assert [(row["step"], row["set"]) for row in card["over_steps"]] == [
         (step, name) for step in (0, 6) for name in ("builtin", "alphabets")
     ]
     assert made.config() == trained.config()
     assert made.rows.read() == trained.rows.read()
     assert made.rows.history_file.read_bytes() == trained.rows.history_file.read_bytes()
-    assert made.snapshots.steps() == [0, 6]
+    assert made.snapshots.steps() == [6]
     whole, half = trained.snapshots.read(6), made.snapshots.read(6)
     for name, values in half.items():
         assert values.dtype == np.float16

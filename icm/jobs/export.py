@@ -2,7 +2,7 @@
 
 The card (card.json) is what a page says about the run: data, seed, date, versions and how many seeds were tried. Of the newest
 snapshot it has who wins what, PSNR and the digit reader's figures, on the run's own digits and on other images. Of every
-snapshot that is kept it has mean PSNR and routing on each set."""
+snapshot up to it, shipped or not, it has mean PSNR and routing on each set."""
 
 import os
 import shutil
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from icm import files
-from icm.config import RunConfig
 from icm.images.digits import named_source
 from icm.images.mechanisms import parse
 from icm.images.unseen import SETS, load_unseen
@@ -38,7 +37,7 @@ def export(
 ) -> dict[str, Any]:
     """Writes the snapshots of `steps`, the rows and the settings to `folder` in place of an earlier export. Returns the card.
 
-    The newest of `steps` is measured on `images` images, every one of them on `OVER_STEPS_IMAGES`. StoreError when half
+    The newest of `steps` is measured on `images` images, every snapshot up to it on `OVER_STEPS_IMAGES`. StoreError when half
     precision would cost `HALVING_MAY_COST` or more, and when the folder is not ours to replace."""
     check_place(folder, run)
     config = run.config()
@@ -73,7 +72,7 @@ def export(
         "digits": shipped.to_json(),
         "elsewhere": {name: found.to_json() for name, found in zip(others, elsewhere)},
         "over_steps_images": OVER_STEPS_IMAGES,
-        "over_steps": _over_steps(config, halves, [own, *others], root),
+        "over_steps": _over_steps(run, newest, [own, *others], root),
     }
     _write(run, folder, halves, card)
     return card
@@ -131,14 +130,13 @@ def _write(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _over_steps(
-    config: RunConfig, snapshots: Mapping[int, dict[str, np.ndarray]], sets: Sequence[str], root: Path
-) -> list[dict[str, Any]]:
-    """A row for each snapshot on each set. The first set is the run's own digits; who owns what is decided on them."""
+def _over_steps(run: Run, newest: int, sets: Sequence[str], root: Path) -> list[dict[str, Any]]:
+    """A row for each snapshot up to `newest` on each set. The first set is the run's own digits, which decide who owns what."""
+    config = run.config()
     mechanisms, rows = parse(config.mechanisms), []
     unseen = [load_unseen(name, root, "digits", OVER_STEPS_IMAGES) for name in sets]
-    for step, arrays in sorted(snapshots.items()):
-        found = evaluate_sets(*networks(config, arrays), mechanisms, unseen)
+    for step in [each for each in run.snapshots.steps() if each <= newest]:
+        found = evaluate_sets(*networks(config, _halved(run.snapshots.read(step))), mechanisms, unseen)
         rows += [{"step": step, "set": name, **_summary(each)} for name, each in zip(sets, found)]
     return rows
 

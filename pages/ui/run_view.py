@@ -137,7 +137,7 @@ def computed_with(run: Run) -> str:
     words = [
         environment.get("card") or device,
         counted(environment.get("threads", "?"), "thread") if device == "cpu" else "",
-        {"loop": "one expert after the other", "stacked": "all experts at once"}.get(experts, experts),
+        {"loop": "each expert by itself", "stacked": "all experts at once"}.get(experts, experts),
         engine.get("dtype", "unknown numbers"),
         "the same bits each time" if engine.get("deterministic") else "rounding may differ between runs",
     ]

@@ -93,7 +93,7 @@ def test_monitor_tells_what_the_run_is_computed_with(trained: Run) -> None:
     assert trained.environment()["threads"] == 1
     assert trained.environment()["engine"]["dtype"] == dtype
     text = words(show("monitor.py"))
-    assert f"Computed on cpu, 1 thread, one expert after the other, {dtype}, the same bits each time" in text
+    assert f"Computed on cpu, 1 thread, each expert by itself, {dtype}, the same bits each time" in text
 
 
 def test_a_crash_shows_the_end_of_the_log(trained: Run) -> None:
