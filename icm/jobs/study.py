@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from importlib.metadata import version
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,9 @@ class Study:
             try:
                 for done, future in enumerate(as_completed(waiting), start=1):
                     finding = future.result()
-                    fresh = done - before
-                    each = (time.monotonic() - started) / fresh if fresh > 0 else None
-                    left = None if each is None else each * (len(self.plan) - done)
+                    left = seconds_left(
+                        time.monotonic() - started, done - before, len(self.plan) - done, workers
+                    )
                     yield Progress(done, len(self.plan), left, finding)
             finally:
                 self.failed.set()
@@ -283,6 +284,11 @@ def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
         threads=int(run.environment()["threads"]),
         surplus=len(history.plays()) - len(config.mechanisms),
     )
+
+
+def seconds_left(elapsed: float, ended: int, remaining: int, workers: int) -> float | None:
+    """Seconds until `remaining` runs have ended, after `ended` took `elapsed`; they run in rounds of `workers`. None before one has."""
+    return elapsed / ceil(ended / workers) * ceil(remaining / workers) if ended > 0 else None
 
 
 def interval(values: Sequence[float], statistic: Callable[..., Any]) -> list[float] | None:

@@ -15,7 +15,7 @@ import pytest
 from icm.cli import studies as command
 from icm.cli.words import UsageError
 from icm.files import PROJECT
-from icm.jobs.study import Finding, Study, StudyError, config_hash, summary
+from icm.jobs.study import Finding, Study, StudyError, config_hash, seconds_left, summary
 from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -139,3 +139,10 @@ def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> Non
     low, high = said["psnr_mean_interval"]
     assert 19.0 <= low < 20.0 < high <= 21.0
     assert summary(found[1:] * 3)["first_step_median"] is None
+
+
+def test_the_time_left_counts_rounds_of_as_many_runs_as_there_are_workers() -> None:
+    assert seconds_left(elapsed=600, ended=0, remaining=20, workers=2) is None
+    assert seconds_left(elapsed=600, ended=1, remaining=19, workers=2) == 10 * 600  # its neighbour ends soon
+    assert seconds_left(elapsed=600, ended=2, remaining=18, workers=2) == 9 * 600
+    assert seconds_left(elapsed=1800, ended=5, remaining=0, workers=2) == 0
