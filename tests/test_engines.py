@@ -174,14 +174,13 @@ def test_a_step_is_the_same_to_the_last_bit_with_any_number_of_threads(
     form: str, dtype: Literal["float32", "bfloat16"], batch: Batch, threads: Callable[[int], None]
 ) -> None:
     states = []
-    for count in (1, 2, 3):
+    for count in (1, 3):
         threads(count)
         states.append(make_state(form, Engine(dtype=dtype), torch.float32))
-        for _ in range(3):
+        for _ in range(2):
             train_step(states[-1], batch.canonical, batch.transformed)
-    expected, *others = map(to_arrays, states)
-    for found in others:
-        assert not [name for name, values in expected.items() if values.tobytes() != found[name].tobytes()]
+    one, three = map(to_arrays, states)
+    assert not [name for name, values in one.items() if values.tobytes() != three[name].tobytes()]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
