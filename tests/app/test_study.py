@@ -143,6 +143,6 @@ def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> Non
 
 def test_the_time_left_counts_rounds_of_as_many_runs_as_there_are_workers() -> None:
     assert seconds_left(elapsed=600.0, ended=0, remaining=20, workers=2) is None
-    assert seconds_left(elapsed=600.0, ended=1, remaining=19, workers=2) == 10 * 600  # its neighbour ends soon
+    assert seconds_left(elapsed=600.0, ended=1, remaining=19, workers=2) == 10 * 600
     assert seconds_left(elapsed=600.0, ended=2, remaining=18, workers=2) == 9 * 600
     assert seconds_left(elapsed=1800.0, ended=5, remaining=0, workers=2) == 0
