@@ -35,7 +35,7 @@ class Referee(Discriminator):
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, learns: bool = True) -> torch.Tensor:
         columns = torch.arange(images.shape[-1]).float()
         mass = images.sum(dim=(1, 2, 3))
         centre = (images.sum(dim=(1, 2)) * columns).sum(dim=1) / mass
