@@ -173,6 +173,7 @@ def test_again_undoes_a_second_mechanism_and_the_chain_ends(page: Page, server: 
     page.goto(f"{server}/draw")
     draw(page, SEVEN)
     expect_claim(page)
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     combo = page.get_by_role("combobox", name=re.compile("Then change it by"))
     combo.click()
     page.get_by_role("option", name="contrast").click()
