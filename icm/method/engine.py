@@ -1,6 +1,6 @@
 """How the networks are computed: an `Engine`, chosen once from device and `arithmetic`.
 
-Every engine gives the same numbers but for rounding. On a CPU one expert runs after the other in channels-last memory, on a
+Every engine gives the same numbers but for rounding. On a CPU each expert runs by itself in channels-last memory, on a
 GPU all run at once as grouped convolutions (docs/LOG.md)."""
 
 import os
@@ -22,7 +22,7 @@ class Engine:
     """How the networks are computed. Every engine gives the same numbers but for rounding."""
 
     experts: Literal["loop", "stacked"] = "loop"
-    """One expert after the other, or all at once in grouped convolutions."""
+    """Each expert by itself, side by side on as many threads, or all at once in grouped convolutions."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Number type of the convolutions and the discriminator's wide dense layer; weights, losses and optimisers are float32."""
     deterministic: bool = True
