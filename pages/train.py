@@ -150,9 +150,9 @@ def new_run(base: RunConfig, like: str | None) -> None:
             told(problem)
 
     with action:
-        note = settings.about_experts(config)
-        if note and not problem:
-            st.caption(f":material/info: {note}")
+        for note in (settings.about_experts(config), settings.about_conscience(config)):
+            if note and not problem:
+                st.caption(f":material/info: {note}")
         if problem:
             told(problem)
         if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=bool(problem)):

@@ -223,3 +223,14 @@ def about_experts(config: RunConfig) -> str:
     if experts < mechanisms:
         return f"{experts} experts for {mechanisms} mechanisms: some must serve several, or leave some mechanisms to nobody."
     return ""
+
+
+def about_conscience(config: RunConfig) -> str:
+    """A warning where the run ends while the conscience still decides winners; else empty."""
+    steps, until = config.training.steps, config.conscience.until
+    if config.conscience.rule == "none" or steps > until:
+        return ""
+    return (
+        f"The conscience helps until step {until:,} and the run ends at step {steps:,}: who owns what would never be decided by "
+        f"the score alone. Let it end by step {steps // 2:,} (All settings, conscience), or train longer."
+    )

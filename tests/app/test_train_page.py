@@ -61,6 +61,16 @@ def test_a_mechanism_is_switched_on_and_experts_that_are_too_few_are_told(
     assert "7 experts for 5 mechanisms: at least 2 should end up idle" in words(app)
 
 
+def test_a_run_that_would_end_with_its_conscience_is_told(store: RunStore, root: Path) -> None:
+    app = show("train.py")
+    press(app, "Choose robust")
+    assert "score alone" not in words(app)
+    box(app, "Steps").set_value(350).run()
+    assert "until step 350 and the run ends at step 350" in words(app)
+    box(app, "Steps").set_value(351).run()
+    assert "and the run ends" not in words(app)
+
+
 def test_a_value_that_cannot_be_run_is_told_and_nothing_starts(store: RunStore, root: Path) -> None:
     app = show("train.py")
     box(app, "Filters").set_value(513).run()
