@@ -5,12 +5,16 @@ import os
 import re
 import sys
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Set before numpy is imported. The other cores are for the trainer, and on small matrices two threads wait for each other.
@@ -100,6 +104,25 @@ class PageBase:
         await self.app(plain, receive, send_with_base)
 
 
+def film(request: Request) -> Response:
+    """One picture of a run's film. The version in its address is when the run was made: another run may take its name later."""
+    from icm.errors import ActionableError  # with numpy, so not before the lines above
+    from icm.runs.run import SHIPPED
+    from icm.runs.store import RunStore, shipped, store_root
+
+    run_id, version, name = (request.path_params[part] for part in ("run", "version", "name"))
+    picture = None
+    with suppress(ActionableError):
+        box = shipped() if run_id == SHIPPED else None
+        run = box or RunStore(store_root()).open(run_id)
+        picture = run.film.picture(name) if version == run.version else None
+    if picture is None:
+        return Response("no such picture", 404, media_type="text/plain")
+    return Response(
+        picture, media_type="image/webp", headers={"cache-control": "max-age=31536000, immutable"}
+    )
+
+
 # The websocket refuses a Host that is not in `server.allowedHosts`; plain requests follow the same list. An empty one allows all.
 HOSTS = st.get_option("server.allowedHosts") or ["*"]
 
@@ -110,4 +133,5 @@ app = st.App(
         Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(PageBase),
     ],
+    routes=[Route("/film/{run}/{version}/{name}.webp", film)],
 )

@@ -63,7 +63,7 @@ def contestants(config: RunConfig) -> Contestants:
     set_arithmetic(engine, device)
     root = data_root()
     config = replace(config, source=resolve_source(config.source, root))
-    state, draw = new_learner(config, root, device, engine)
+    state, draw, _ = new_learner(config, root, device, engine)
     training.start_competition(state, config.identity, generator_for(config.seed, "perturbation"))
     shipped = RunStore(PROJECT / "checkpoints").open(SHIPPED)
     sizes = [replace(each.model, statistics="batch", others=0) for each in (config, shipped.config())]

@@ -17,18 +17,20 @@ from icm.errors import ActionableError
 SCHEMA = 1
 MOST_STEPS = 10**9  # as far as SNAPSHOTS in jobs/trainer.py goes
 
-PAPER_MECHANISMS = (
-    "right",
-    "left",
-    "down",
-    "up",
-    "down_right",
-    "down_left",
-    "up_right",
-    "up_left",
-    "contrast",
-    "noise",
-)
+# What stands for each mechanism in pictures and lists. The paper's ten.
+SYMBOLS = {
+    "right": "→",
+    "left": "←",
+    "down": "↓",
+    "up": "↑",
+    "down_right": "↘",
+    "down_left": "↙",
+    "up_right": "↗",
+    "up_left": "↖",
+    "contrast": "◐",
+    "noise": "░",
+}
+PAPER_MECHANISMS = tuple(SYMBOLS)
 
 
 def mechanism_title(spec: str) -> str:
@@ -204,7 +206,7 @@ class RecordingConfig:
     """What a run writes and how often."""
 
     every: int = 5
-    """Steps between two rows of metrics.jsonl."""
+    """Steps between two rows of metrics.jsonl; at first there are more, every step to 50 and every second to 200."""
     state_every: int = 50
     """Steps between two states that a crashed run can be resumed from."""
 

@@ -13,18 +13,16 @@ from icm.runs.status import Phase, RunState, Status
 from icm.runs.store import RunStore
 from pages.ui.decisions import (
     LOOK,
-    NEWEST,
-    PLAY,
     REST,
     SLOWEST_LOOK,
     carried_over,
     differences,
     frequencies_for,
     lines_of_card,
-    next_frame,
     next_preset,
     pace,
     seconds_for_a_row,
+    step_in_link,
     timed_in_words,
 )
 from pages.ui.run_view import RunView, apart, progress, time_left
@@ -37,21 +35,19 @@ def seen(
 
 
 @pytest.mark.parametrize(
-    ("state", "playing", "live", "seconds"),
+    ("state", "live", "seconds"),
     [
-        ("running", False, True, LOOK),
-        ("running", False, False, None),  # the switch is off: the page stands still
-        ("running", True, False, PLAY),
-        ("stopped", False, True, REST),  # somebody may resume it elsewhere
-        ("crashed", False, True, REST),
-        ("finished", False, True, None),
-        ("finished", True, True, PLAY),
+        ("running", True, LOOK),
+        ("running", False, None),  # the switch is off: the page stands still
+        ("stopped", True, REST),  # somebody may resume it elsewhere
+        ("crashed", True, REST),
+        ("finished", True, None),
     ],
 )
 def test_monitor_looks_again_while_there_may_be_something_new(
-    run: Run, state: RunState, playing: bool, live: bool, seconds: float | None
+    run: Run, state: RunState, live: bool, seconds: float | None
 ) -> None:
-    assert pace(seen(run, state), playing, live) == seconds
+    assert pace(seen(run, state), live) == seconds
 
 
 @pytest.mark.parametrize(
@@ -72,13 +68,14 @@ def test_a_page_looks_as_often_as_rows_come_within_bounds(
     assert seconds_for_a_row(replace(each, config=rows_of_five)) == seconds
 
 
-def test_play_goes_from_the_first_frame_to_the_newest_and_begins_anew() -> None:
-    options = ["0", "25", "50", NEWEST]
-    played = [NEWEST]
-    for _ in range(5):
-        played.append(next_frame(played[-1], options))
-    assert played == [NEWEST, "0", "25", "50", NEWEST, "0"]
-    assert next_frame("30", options) == "0"  # of the run before this one
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [("25", 25), ("0", 0), ("59", 59), ("60", None), ("999", None), ("-1", None), ("²", None), (None, None)],
+)
+def test_a_link_names_a_step_that_the_run_has_passed_else_the_newest(
+    said: str | None, step: int | None
+) -> None:
+    assert step_in_link(said, newest=60) == step
 
 
 def test_why_a_preset_has_no_time_is_said() -> None:

@@ -102,8 +102,8 @@ class OneToOne:
 
     def __init__(self, config: RunConfig) -> None:
         self.shape = shape_of(config)
-        rows = 1 + IMAGES_IN_VIEW // (config.training.batch * config.recording.every)
-        self.records = deque(maxlen=rows)
+        # Enough also where every step has a row, as at first.
+        self.records = deque(maxlen=1 + IMAGES_IN_VIEW // config.training.batch)
 
     def __str__(self) -> str:
         if not self.records:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from icm.config import ConfigError, mechanism_title
+from icm.config import SYMBOLS, ConfigError, mechanism_title
 
 Function = Callable[
     [Float[Tensor, "batch 1 height width"], float, Generator], Float[Tensor, "batch 1 height width"]
@@ -64,10 +64,10 @@ def _shift(images: Float[Tensor, "batch 1 height width"], right: int, down: int)
     return padded[..., top : top + height, left : left + width]
 
 
-def _translation(words: str, symbol: str, right: int, down: int) -> MechanismKind:
+def _translation(name: str, words: str, right: int, down: int) -> MechanismKind:
     return MechanismKind(
         sentence=f"Moved {words}",
-        symbol=symbol,
+        symbol=SYMBOLS[name],
         unit="pixels",
         default=4.0,
         low=1.0,
@@ -91,17 +91,17 @@ def _noise(images: Float[Tensor, "batch 1 height width"], variance: float, gener
 
 # The default strengths are the paper's.
 KINDS: dict[str, MechanismKind] = {
-    "right": _translation("right", "→", 1, 0),
-    "left": _translation("left", "←", -1, 0),
-    "down": _translation("down", "↓", 0, 1),
-    "up": _translation("up", "↑", 0, -1),
-    "down_right": _translation("down and right", "↘", 1, 1),
-    "down_left": _translation("down and left", "↙", -1, 1),
-    "up_right": _translation("up and right", "↗", 1, -1),
-    "up_left": _translation("up and left", "↖", -1, -1),
+    "right": _translation("right", "right", 1, 0),
+    "left": _translation("left", "left", -1, 0),
+    "down": _translation("down", "down", 0, 1),
+    "up": _translation("up", "up", 0, -1),
+    "down_right": _translation("down_right", "down and right", 1, 1),
+    "down_left": _translation("down_left", "down and left", -1, 1),
+    "up_right": _translation("up_right", "up and right", 1, -1),
+    "up_left": _translation("up_left", "up and left", -1, -1),
     "contrast": MechanismKind(
         sentence="Bright and dark swapped",
-        symbol="◐",
+        symbol=SYMBOLS["contrast"],
         unit="share of the inverted image",
         default=1.0,
         low=0.6,  # at 0.5 every image is plain grey, and nothing can invert it
@@ -112,7 +112,7 @@ KINDS: dict[str, MechanismKind] = {
     ),
     "noise": MechanismKind(
         sentence="Gaussian noise added, clamped to [0, 1]",
-        symbol="░",
+        symbol=SYMBOLS["noise"],
         unit="variance",
         default=0.25,
         low=0.01,

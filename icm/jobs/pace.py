@@ -33,7 +33,7 @@ def measure_pace(config: RunConfig, root: Path, seconds: float) -> Pace:
     device = choose_device(config.device)
     engine = choose_engine(device, config.arithmetic)
     set_arithmetic(engine, device)
-    state, draw = new_learner(replace(config, source="builtin"), root, device, engine)
+    state, draw, _ = new_learner(replace(config, source="builtin"), root, device, engine)
 
     def identity() -> None:
         images = draw("identity", 0, config.identity.batch).transformed

@@ -18,7 +18,8 @@ from icm.errors import ActionableError
 from icm.images.batches import Batch, draw_batch, generator_for, split_halves
 from icm.images.digits import load_digits, named_source
 from icm.images.mechanisms import parse
-from icm.jobs.session import Draw, Heartbeat, TrainerSession
+from icm.jobs.session import Draw, Heartbeat, Shown, TrainerSession
+from icm.measure.evaluation import changed_digits
 from icm.method.engine import DeviceError, Engine, choose_device, choose_engine, set_arithmetic
 from icm.method.state import TrainState, init_state, load_arrays
 from icm.presets import command_line
@@ -38,7 +39,7 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
     device = _device_of(run, config)
     notices = _other_torch(run)
     engine, environment = _settle_engine(run, device, config.arithmetic)
-    state, draw = new_learner(config, root, device, engine)
+    state, draw, shown = new_learner(config, root, device, engine)
     shape = shape_of(config)
     window = Window(shape)
     notices += _load_newest(run, state, window)
@@ -47,6 +48,7 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
     notices += rows.damaged + _missing_rows(rows, window, state.step, config.training.batch)
     run.rows.replace(rows.lines)
     run.write_environment(environment)
+    run.film.save_digits(*(images[:, 0].numpy() for images in (shown.original, shown.transformed)))
     return TrainerSession(
         run=run,
         config=config,
@@ -58,13 +60,14 @@ def prepare(run: Run, config: RunConfig, root: Path, asked_to_stop: Callable[[],
         asked_to_stop=asked_to_stop,
         notices=notices,
         uncounted=[],
+        shown=shown,
     )
 
 
 def new_learner(
     config: RunConfig, root: Path, device: torch.device, engine: Engine
-) -> tuple[TrainState, Draw]:
-    """Networks and optimisers that have learnt nothing yet, and the function that draws the run's batches."""
+) -> tuple[TrainState, Draw, Shown]:
+    """Networks and optimisers that have learnt nothing yet, the function that draws the run's batches, and the film's digits."""
     mechanisms = parse(config.mechanisms)
     digits = load_digits(named_source(config.source), root)
     halves = split_halves(digits.train, config.seed, device)
@@ -73,7 +76,8 @@ def new_learner(
         generator = generator_for(config.seed, stream, step, device)
         return draw_batch(halves, mechanisms, size, generator, config.frequencies)
 
-    return init_state(config, generator_for(config.seed, "weights"), device, engine), draw
+    state = init_state(config, generator_for(config.seed, "weights"), device, engine)
+    return state, draw, Shown(*changed_digits(digits.test, mechanisms))
 
 
 def _load_newest(run: Run, state: TrainState, window: Window) -> list[str]:

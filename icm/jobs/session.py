@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,11 +17,12 @@ from icm.measure.evaluation import psnr
 from icm.method.state import TrainState, to_arrays
 from icm.method.training import StepOutput
 from icm.method.weights import weights
+from icm.runs.film import COPIES, film_due
 from icm.runs.history import HistoryWriter
 from icm.runs.records import StepRecord, Window
 from icm.runs.run import Run
 from icm.runs.status import Phase
-from icm.shapes import Logits, MechanismIndex, Winner
+from icm.shapes import Images, Logits, MechanismIndex, Winner
 
 BEAT_EVERY = 0.5  # seconds between two writes of status.json
 # Weight of the speed so far at each beat: the speed shown follows a change within some five beats.
@@ -90,6 +93,14 @@ def judge(batch: Batch, output: StepOutput) -> JudgedStep:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A held-out digit for each mechanism, which the film shows to the experts."""
+
+    original: Images
+    transformed: Images
+
+
+@dataclass(frozen=True)
 class TrainerSession:
     """A run made ready to be trained from where it is."""
 
@@ -103,6 +114,7 @@ class TrainerSession:
     asked_to_stop: Callable[[], bool]
     notices: list[str]  # what was found when the run was made ready
     uncounted: list[JudgedStep]  # still on the device: reading each step at once would make the device wait
+    shown: Shown
 
     def count(self) -> None:
         """Adds the steps that are not yet counted to the window."""
@@ -141,6 +153,25 @@ class TrainerSession:
     def save_snapshot(self) -> None:
         """Saves the networks as they are now."""
         self.run.snapshots.save(self.state.step, weights(self.state.experts, self.state.discriminator))
+
+    def save_film(self, last: int) -> None:
+        """Adds a picture to the film, if one is due: after `last` steps of the competition, or in the identity phase."""
+        state, film = self.state, self.run.film
+        if not state.competing and state.identity_steps in COPIES:
+            film.save_copy(state.identity_steps, self._answers())
+        elif state.competing and film_due(state.step, last):
+            film.save(state.step, self._answers())
+
+    @torch.no_grad()
+    def _answers(self) -> Float[np.ndarray, "expert mechanism height width"]:
+        """What every expert makes of the film's digits now, in evaluation mode. Who does not play answers with a blank."""
+        experts = self.state.experts
+        players = self.state.roster.players if self.state.roster else list(range(experts.experts))
+        found = torch.zeros(experts.experts, *self.shown.transformed.shape)
+        experts.eval()
+        found[players] = experts(self.shown.transformed.to(self.state.device), players).float().cpu()
+        experts.train()
+        return found[:, :, 0].numpy()
 
     def stop(self, phase: Phase, step: int, of: int) -> Progress:
         """Saves what a resume needs and writes that the run is stopped."""

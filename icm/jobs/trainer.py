@@ -12,12 +12,23 @@ from icm.images.batches import generator_for
 from icm.jobs.prepare import prepare
 from icm.jobs.session import Progress, TrainerSession, judge
 from icm.method.training import identity_phase, review_roster, start_competition, train_step
+from icm.runs.film import film_due
 from icm.runs.run import Run
 from icm.runs.status import Phase, Status
 
 # When the networks are kept for the time slider: (up to step, every so many steps). Dense while experts still take
 # mechanisms from one another, sparse once that is decided. No run has more than 10**9 steps (MOST_STEPS in config.py).
 SNAPSHOTS = ((100, 25), (300, 50), (1000, 100), (10**9, 250))
+
+
+# Rows that are written whatever the configuration says: (up to step, every so many steps). Later its own interval alone holds.
+# The drama is early, and a row every fifth step is too coarse to tell who takes what from whom.
+EARLY_ROWS = ((50, 1), (200, 2))
+
+
+def row_due(step: int, last: int, every: int) -> bool:
+    early = any(step <= up_to and step % often == 0 for up_to, often in EARLY_ROWS)
+    return early or step % every == 0 or step == last
 
 
 def snapshot_due(step: int, last: int) -> bool:
@@ -88,6 +99,7 @@ def _identity(session: TrainerSession) -> Iterator[Progress]:
     for _ in identity_phase(
         state, lambda step: session.draw("identity", step, identity.batch).transformed, identity
     ):
+        session.save_film(identity.steps)
         heartbeat.beat("identity", state.identity_steps, identity.steps)
         yield Progress("identity", state.identity_steps, identity.steps, heartbeat.speed)
         if session.asked_to_stop():
@@ -96,28 +108,32 @@ def _identity(session: TrainerSession) -> Iterator[Progress]:
     start_competition(state, identity, generator_for(seed, "perturbation"))
     session.save_state()  # before the snapshot: a run with a snapshot always has a state to go on from
     session.save_snapshot()
+    session.save_film(session.config.training.steps)
 
 
 def _competition(session: TrainerSession) -> Iterator[Progress]:
     """The competition, to its end or to a stop."""
     run, state, heartbeat = session.run, session.state, session.heartbeat
     recording, of = session.config.recording, session.config.training.steps
+    # Later pictures belong to a future that was given up; others may have been due while the run was to be shorter.
+    run.film.keep(lambda step: step <= state.step and film_due(step, of))
     while state.step < of:
         started = time.perf_counter()
         batch = session.draw("batch", state.step, session.config.training.batch)
         output = train_step(state, batch.canonical, batch.transformed)
         session.uncounted.append(judge(batch, output))
-        row_due = state.step % recording.every == 0 or state.step == of
-        if row_due:
+        has_row = row_due(state.step, of, recording.every)
+        if has_row:
             session.count()
         session.window.seconds += time.perf_counter() - started
 
-        record = session.write_row() if row_due else None
+        record = session.write_row() if has_row else None
         if state.roster:
             seed, identity = session.config.seed, session.config.identity
             review_roster(state, identity, generator_for(seed, "perturbation", state.step))
         if snapshot_due(state.step, of):
             session.save_snapshot()
+        session.save_film(of)
         if state.step % recording.state_every == 0 or state.step == of:
             session.save_state()
         heartbeat.beat("competing", state.step, of)

@@ -90,7 +90,7 @@ class History:
 
     def until(self, step: int) -> "History":
         """The history as it was after `step` steps."""
-        (rows,) = self._rows_up_to(np.array([float(step)]), FIXED.index("step"))
+        (rows,) = self.points(np.array([step]))
         return replace(self, sums=self.sums[:rows])
 
     def recent(self, images: int = IMAGES_IN_VIEW) -> Span:
@@ -105,6 +105,14 @@ class History:
         """For each point in `ends`, the shortest span that ends there and holds at least `images` images, or all before it."""
         wanted = self._at(ends)[:, FIXED.index("images")] - images
         return self._between(self._rows_up_to(wanted, FIXED.index("images")), ends)
+
+    def between(self, points: Int[np.ndarray, " point"]) -> Span:
+        """For each point what happened since the point before it in `points`, or since the start."""
+        return self._between(np.append(0, points)[:-1], points)
+
+    def points(self, steps: Int[np.ndarray, " step"]) -> Int[np.ndarray, " step"]:
+        """For each step the point that it had reached: how many rows end by then."""
+        return self._rows_up_to(steps.astype(float), FIXED.index("step"))
 
     def plays(self) -> list[int]:
         """The experts that play: those that answered the images of the newest row; all before the first."""

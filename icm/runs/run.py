@@ -16,6 +16,7 @@ from icm.config import RunConfig
 from icm.files import FileError, is_number
 from icm.runs.card import read_card
 from icm.runs.errors import START_ANEW, StoreError
+from icm.runs.film import Film
 from icm.runs.row_files import RowFiles
 from icm.runs.status import Phase, RunState, Status, read_status, state_of, write_status
 from icm.runs.step_files import StepFiles
@@ -28,7 +29,7 @@ GONE = ".gone-"  # a hidden folder: a run that is being deleted
 
 
 class Run:
-    """A run's folder. Its parts: who trains it, its rows, its snapshots (networks only), its states (for a resume)."""
+    """A run's folder. Its parts: who trains it, its rows, its snapshots (networks only), its states (for a resume), its film."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,6 +37,7 @@ class Run:
         self.rows = RowFiles(folder)
         self.snapshots = StepFiles(folder / "snapshots", "snapshot")
         self.states = StepFiles(folder / "state", "state", kept=STATES_KEPT)
+        self.film = Film(folder / "film")
 
     @property
     def id(self) -> str:
@@ -50,7 +52,7 @@ class Run:
     def fill(self, config: RunConfig, environment: dict[str, Any]) -> None:
         """Makes the folder of a new run with all that belongs in it; for `RunStore.create`."""
         with files.on_disk(self.folder, "made"):
-            for folder in (self.folder, self.snapshots.folder, self.states.folder):
+            for folder in (self.folder, self.snapshots.folder, self.states.folder, self.film.folder):
                 folder.mkdir()
             (self.folder / "lock").touch()
         self.write_status("created", 0, config.training.steps, "created")
@@ -59,7 +61,7 @@ class Run:
 
     def prepare_folders(self) -> None:
         """For the trainer that holds the lock: makes the folders that older runs lack, removes what a killed trainer left."""
-        for part in (self.snapshots, self.states):
+        for part in (self.snapshots, self.states, self.film):
             part.prepare()
         files.sweep(self.folder)
 
@@ -91,6 +93,11 @@ class Run:
         with suppress(OSError):
             return (self.folder / "config.json").stat(follow_symlinks=False).st_mtime
         return 0.0
+
+    @property
+    def version(self) -> str:
+        """Tells this run from another one that has the same name before or after it: when it was made, in milliseconds."""
+        return str(round(1000 * self.created))
 
     def config(self) -> RunConfig:
         """The configuration; FileError or StoreError when config.json cannot be read or was made for another version."""

@@ -9,6 +9,7 @@ hidden at first, and renamed once it is complete. No torch here: arrays are nump
 #    card.json                           only in an exported run
 #    measured.json                       only in a run of a study: what `icm evaluate` found at its end
 #    snapshots/step_000500.safetensors   networks only: what evaluation and the time slider read
+#    film/000250.webp                    everyone's answers to a few fixed digits at that step, for the playhead
 #    state/step_000500.safetensors       everything a resume needs; the newest two are kept
 
 import os
@@ -25,7 +26,7 @@ from icm.config import RunConfig
 from icm.files import FileError, is_number
 from icm.presets import PRESETS
 from icm.runs.errors import RunBusy, RunIdError, StoreError
-from icm.runs.run import GONE, Run
+from icm.runs.run import GONE, SHIPPED, Run
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 NEW = ".new-"  # a hidden folder: a run that is being made
@@ -38,6 +39,12 @@ HUSK = {"lock", "start.lock", "log.txt", "status.json", "environment.json", "STO
 def store_root() -> Path:
     """The folder of runs when none is named: `ICM_STORE`, else `checkpoints/` beside the package."""
     return Path(os.environ.get("ICM_STORE") or files.PROJECT / "checkpoints")
+
+
+def shipped() -> Run | None:
+    """The trained run that comes with the project, wherever the store is."""
+    run = Run(files.PROJECT / "checkpoints" / SHIPPED)
+    return run if (run.folder / "config.json").is_file() else None
 
 
 class RunStore:

@@ -11,6 +11,7 @@ from icm.runs.history import History, Span
 from icm.show.experts import COLOURS, DASHES, badge, colour
 
 POINTS = 300  # at most, in a series
+MUTED = "#808080"  # legible on a light page and on a dark one, where it is large
 GREY = "rgba(128,128,128,0.25)"
 # At the top the legend would overlap the name of the axis and the tools.
 LEGEND = {"type": "scroll", "left": 0, "bottom": 0}
@@ -170,22 +171,29 @@ def _mark(series: list[Option], step: int | None) -> None:
 
 
 def wins_table(
-    wins: Int[np.ndarray, "expert mechanism"], labels: Sequence[str], experts: Sequence[int] | None = None
+    wins: Int[np.ndarray, "expert mechanism"],
+    labels: Sequence[str],
+    experts: Sequence[int] | None = None,
+    outlined: tuple[int, int] | None = None,
 ) -> Option:
     """Who wins what: a heat map with a row for each mechanism and a column for each of `experts`, all by default.
 
-    A cell is a share of the row."""
+    A cell is a share of the row. `outlined` is the mechanism and the expert of the cell that has a frame."""
     images = np.maximum(wins.sum(axis=0), 1)
     experts = range(len(wins)) if experts is None else experts
     cells = [
-        [column, mechanism, round(float(wins[expert, mechanism] / images[mechanism]), 3)]
+        _cell(
+            (column, mechanism, round(float(wins[expert, mechanism] / images[mechanism]), 3)),
+            f"{badge(expert)} wins {wins[expert, mechanism] / images[mechanism]:.1%} of {labels[mechanism]}",
+            framed=(mechanism, expert) == outlined,
+        )
         for mechanism in range(len(labels))
         for column, expert in enumerate(experts)
     ]
     return {
         "animation": False,
         "grid": {"left": 8, "right": 8, "top": 40, "bottom": 30, "containLabel": True},
-        "tooltip": {"formatter": "{@[2]} of the images", "confine": True},
+        "tooltip": {"formatter": "{b}", "confine": True},
         "toolbox": _toolbox(),
         "xAxis": {
             "type": "category",
@@ -213,19 +221,21 @@ def wins_table(
                 "type": "heatmap",
                 "selectedMode": "single",
                 "itemStyle": {"borderWidth": 1, "borderColor": GREY},
-                "data": [{"value": cell, "label": _share_label(cell[2])} for cell in cells],
+                "data": cells,
             }
         ],
     }
 
 
-def _share_label(share: float) -> Option:
-    shown = share >= 0.1
-    return {
-        "show": shown,
+def _cell(value: tuple[int, int, float], words: str, framed: bool) -> Option:
+    share = value[2]
+    label = {
+        "show": share >= 0.1,
         "formatter": f"{100 * share:.0f}",
-        "color": "#ffffff" if share > 0.6 else "#3f90da",
+        "color": "#000000" if share > 0.3 else MUTED,
     }
+    frame = {"itemStyle": {"borderWidth": 3, "borderColor": MUTED}} if framed else {}
+    return {"value": list(value), "name": words, "label": label, **frame}
 
 
 def totals(span: Span) -> Option:

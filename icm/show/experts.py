@@ -13,6 +13,11 @@ COLOURS = (
     "#717581",
     "#92dadd",
 )
+# The same with a contrast of 3:1 at least: darker where the page is light, lighter where it is dark.
+ON_LIGHT = tuple(
+    {1: "#c7840b", 3: "#7f9491", 7: "#9c8f4e", 9: "#2f9fa6"}.get(i, each) for i, each in enumerate(COLOURS)
+)
+ON_DARK = tuple({2: "#d0351a", 4: "#9a55cc"}.get(i, each) for i, each in enumerate(COLOURS))
 DASHES = ("solid", "dashed", "dotted")
 
 

@@ -19,17 +19,12 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
 LOOK = 1.0
 SLOWEST_LOOK = 3.0
 REST = 5.0  # while nobody trains the run, for somebody may resume it elsewhere
-PLAY = 0.8  # while the snapshots are played
-
-NEWEST = "newest"  # of the slider: the run as it is now
 
 CARRIES_OVER = 3.0  # dB above doing nothing; 3 dB is half the squared error
 
 
-def pace(seen: RunView, playing: bool, live: bool) -> float | None:
+def pace(seen: RunView, live: bool) -> float | None:
     """Seconds until Monitor looks again; None for a page that stands still. `live` is the switch on the page."""
-    if playing:
-        return PLAY
     if seen.live:
         return seconds_for_a_row(seen) if live else None
     return None if seen.state == "finished" else REST
@@ -43,9 +38,11 @@ def seconds_for_a_row(seen: RunView) -> float:
     return min(max(float(round(row)), LOOK), SLOWEST_LOOK)
 
 
-def next_frame(now: str, options: Sequence[str]) -> str:
-    """The option of the time slider that is played after `now`. After the newest comes the first."""
-    return options[0 if now == NEWEST or now not in options else options.index(now) + 1]
+def step_in_link(said: str | None, newest: int) -> int | None:
+    """The step that a link names, if the run has got there; None for the newest and for what is no step."""
+    if said is None or not said.isascii() or not said.isdecimal():
+        return None
+    return int(said) if int(said) < newest else None
 
 
 def timed_in_words(seconds: float | None, training: bool, timing: bool) -> str:

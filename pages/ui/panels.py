@@ -95,13 +95,25 @@ RACE = "**The race** · share of the images that each expert wins"
 RESTORED = "**Restored** · PSNR to the true originals, while learning"
 
 
-def wins_chart(history: History, mechanisms: Sequence[str]) -> Option:
-    """Who wins what, over the newest images."""
-    return charts.wins_table(history.recent().wins[0], mechanisms, history.plays())
+def wins_chart(
+    history: History, mechanisms: Sequence[str], outlined: tuple[int, int] | None = None
+) -> Option:
+    """Who wins what, over the newest images. `outlined` is the mechanism and the expert of a cell with a frame."""
+    return charts.wins_table(history.recent().wins[0], mechanisms, history.plays(), outlined)
 
 
-def learner(config: RunConfig, lines: Span, then: History, marked: int | None) -> None:
-    """What a learner does that is not the paper's: the conscience's help, and who plays in an open roster."""
+def rules(config: RunConfig, then: History) -> None:
+    """In words what a learner does that is not the paper's: whom the conscience helps, and who plays in an open roster."""
+    if then.conscience:
+        bias = then.recent(1).bias[0].tolist()
+        words = run_view.conscience_words(config.conscience, bias, then.last_step)
+        st.caption(f"**Conscience.** {words}")
+    if then.shape.roster:
+        st.caption(f"**Open roster.** {run_view.roster_words(config, then)}")
+
+
+def learner(lines: Span, then: History, marked: int | None) -> None:
+    """The same as lines."""
     if then.conscience:
         _side_by_side(
             (
@@ -115,8 +127,6 @@ def learner(config: RunConfig, lines: Span, then: History, marked: int | None) -
                 "Line: share of images that the conscience decided, over steps",
             ),
         )
-        bias = then.recent(1).bias[0].tolist()
-        st.caption(run_view.conscience_words(config.conscience, bias, then.last_step))
     if then.shape.roster:
         title = "**Who plays** · how many experts answer"
         chart(
@@ -126,7 +136,6 @@ def learner(config: RunConfig, lines: Span, then: History, marked: int | None) -
             key="players",
             alt="Line: experts that play, over steps",
         )
-        st.caption(run_view.roster_words(config, then))
 
 
 def _side_by_side(*shown: tuple[str, Option, str]) -> None:

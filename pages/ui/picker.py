@@ -5,10 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from icm.files import PROJECT
 from icm.runs.index import IndexedRun, RunIndex
 from icm.runs.run import SHIPPED, Run
-from icm.runs.store import RunStore, store_root
+from icm.runs.store import RunStore, shipped, store_root
 from pages.ui.html import plain
 from pages.ui.run_view import apart, when
 
@@ -27,12 +26,6 @@ def runs() -> list[IndexedRun]:
 def _index(root: Path) -> RunIndex:
     """The index of the store, one for the whole server."""
     return RunIndex(RunStore(root))
-
-
-def shipped() -> Run | None:
-    """The trained run that comes with the project, wherever the store is."""
-    run = Run(PROJECT / "checkpoints" / SHIPPED)
-    return run if (run.folder / "config.json").is_file() else None
 
 
 def pick(found: Sequence[IndexedRun], name: str = "run", default: int = 0) -> Run | None:
