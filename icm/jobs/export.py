@@ -1,4 +1,4 @@
-"""Makes a trained run small enough to ship: some snapshots in half precision, its rows, and a card of what was measured.
+"""Makes a trained run small enough to ship: some snapshots in half precision, its rows, its film, and a card of what was measured.
 
 The card (card.json) is what a page says about the run: data, seed, date, versions and how many seeds were tried. Of the newest
 snapshot it has who wins what, PSNR and the digit reader's figures, on the run's own digits and on other images. Of every
@@ -28,7 +28,7 @@ KEPT = ("config.json", "environment.json", "status.json", "metrics.jsonl", "hist
 HALVING_MAY_COST = 0.1  # dB of PSNR, mean over mechanisms
 MOST_ELSEWHERE = 1000  # images of each other set, each sent through every mechanism
 # All that an earlier export may hold.
-MADE = {*KEPT, "label.txt", "card.json", "snapshots", "lock", "start.lock"}
+MADE = {*KEPT, "label.txt", "card.json", "snapshots", "film", "lock", "start.lock"}
 OVER_STEPS_IMAGES = 32  # images of each set at every snapshot, each sent through every mechanism
 
 
@@ -109,6 +109,9 @@ def _write(
     try:
         with files.on_disk(folder, "written"):
             (beside / "snapshots").mkdir(parents=True)
+            (beside / "film").mkdir()
+            for name in sorted(run.film.names()):
+                shutil.copy(run.film.folder / f"{name}.webp", beside / "film")
             for name in KEPT:
                 shutil.copy(run.folder / name, beside / name)
         made = Run(beside)
