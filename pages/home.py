@@ -1,79 +1,62 @@
-"""The first page: what this laboratory is, the newest run at a glance, and what to do next."""
+"""The first page: what this laboratory shows, in one picture, and two ways on."""
 
 import streamlit as st
 
-from icm.config import PAPER_MECHANISMS
-from pages.ui import decisions, panels, picker, run_view
-from pages.ui.html import plain
-from pages.ui.told import nothing_yet, telling
+from icm.runs.run import SHIPPED
+from icm.runs.store import shipped
+from pages.ui import clock, decisions, panels, picker, run_view, timeline
+from pages.ui.decisions import REST
+from pages.ui.told import telling
 
-left, right = st.columns([3, 2], gap="large")
-with left:
-    st.title("Who undoes what?", anchor=False)
+SENTENCE = 760  # pixels: a longer line is hard to read
+
+
+def newest() -> None:
+    """The fragment: the newest run at a glance. It looks again while that run is being trained."""
+    seen = run_view.latest([each for each in picker.runs() if each.run.id != SHIPPED])
+    with clock.looking("newest", decisions.pace(seen, live=True) if seen else REST):
+        if seen is None:
+            return
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**Your newest run** · {run_view.title(seen)}", width="content")
+                panels.state_badge(seen.state)
+            panels.progress(seen)
+            with telling():
+                count = seen.history().one_to_one_count()
+                st.caption(
+                    f"{count} of {len(seen.config.mechanisms)} mechanisms have an expert of their own."
+                )
+            with st.container(horizontal=True):
+                label = "Watch it learn" if seen.live else "Look at this run"
+                if st.button(label, icon=":material/monitoring:"):
+                    st.switch_page("monitor.py", query_params={"run": seen.run.id})
+                recommended = decisions.next_preset(seen)
+                if recommended is not None:
+                    if st.button("Next: all ten mechanisms", icon=":material/arrow_forward:"):
+                        st.switch_page("train.py", query_params={"preset": recommended})
+
+
+panels.steady()
+st.title("Who undoes what?", anchor=False)
+with st.container(width=SENTENCE):
     st.markdown(
-        "Small networks, the **experts**, compete to undo unknown image transformations, the **mechanisms**. "
-        "Nobody tells them which is which: for every image a **discriminator** names the winner, only the winner "
-        "learns, and so each expert comes to undo one mechanism."
+        "Ten small networks, the **experts**, compete to undo ten unknown **causal mechanisms** that change digits, and nobody tells "
+        "them which is which. Each comes to undo one. What is learned apart can be reused apart: on letters never seen, and in chains."
     )
-    st.caption(
-        "A laboratory for *Learning Independent Causal Mechanisms* "
-        "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."
-    )
-    with st.container(horizontal=True):
-        if st.button("Draw a digit, see who claims it", icon=":material/draw:"):
-            st.switch_page("draw.py")
-        if st.button("Beyond digits", icon=":material/compare:"):
-            st.switch_page("compare.py")
+with st.container(horizontal=True):
+    if st.button("Draw yours", type="primary", icon=":material/draw:"):
+        st.switch_page("draw.py")
+    if st.button("Train your own", icon=":material/play_arrow:"):
+        st.switch_page("train.py")
 
-seen = run_view.latest(picker.runs())
-with right, st.container(border=True):
-    if seen is None:
-        st.subheader("No run yet", anchor=False)
-        nothing_yet(
-            "Train a first one: a few experts, a few minutes, on the digits that came with the installation."
-        )
-    else:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(run_view.title(seen), anchor=False)
-            panels.state_badge(seen.state)
-        panels.progress(seen)
-        with telling():
-            count = seen.history().one_to_one_count()
-            st.markdown(
-                f"**{count} of {len(seen.config.mechanisms)}** mechanisms have an expert of their own."
-            )
-        with st.container(horizontal=True):
-            label = "Watch it learn" if seen.live else "Look at this run"
-            if st.button(label, type="primary", icon=":material/monitoring:"):
-                st.switch_page("monitor.py", query_params={"run": seen.run.id})
-            recommended = decisions.next_preset(seen)
-            if recommended is not None:
-                if st.button("Next: all ten mechanisms", icon=":material/arrow_forward:"):
-                    st.switch_page("train.py", query_params={"preset": recommended})
-            elif st.button("Train another", icon=":material/add:"):
-                st.switch_page("train.py")
+box = shipped()
+if box is not None:
+    with telling():
+        seen = run_view.view(box)
+        timeline.timeline("home", box, seen.config, seen.history(), plays=True)
 
-# The pictures need torch, which takes seconds to import the first time: everything above is on the page by then.
-from pages.ui import cached, pictures  # noqa: E402
-
-steps = seen.run.snapshots.steps() if seen else []
-if seen and steps:
-    st.subheader("What went in, what came out", anchor=False)
-    with telling(), st.spinner("Asking the experts…"):
-        key = cached.snapshot_key(seen.run, steps[-1])
-        html = cached.cards(key)
-        st.caption(
-            f"One {key.kind_of_digit} for each mechanism, after {steps[-1]:,} steps of run “{plain(seen.run.label)}”. "
-            "The winner's number is in the corner. No expert ever saw the original."
-        )
-        st.html(html)
-else:
-    st.subheader("The ten mechanisms", anchor=False)
-    st.caption(
-        "What they do to a digit. The experts see changed digits and unrelated clean ones, never a pair."
-    )
-    with telling(), st.spinner("Reading the digits…"):
-        st.html(pictures.mechanism_cards(PAPER_MECHANISMS))
+st.fragment(newest)()
 
 st.subheader("One round", anchor=False)
 for column, (name, text) in zip(
@@ -86,3 +69,7 @@ for column, (name, text) in zip(
 ):
     with column, st.container(border=True):
         st.markdown(f"**{name}**  \n{text}")
+st.caption(
+    "A laboratory for *Learning Independent Causal Mechanisms* "
+    "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."
+)

@@ -110,29 +110,6 @@ def _examples(key: SnapshotKey) -> Examples:
 
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
-def cards(key: SnapshotKey) -> str:
-    """HTML: for each mechanism a card with the changed digit, the winner's answer and the true original."""
-    found = _examples(key)
-    mechanisms = parse(key.config.mechanisms)
-    shown = zip(mechanisms, found.transformed, found.contest.restored, found.original, found.contest.winner)
-    return html.grid_of_cards(
-        [
-            html.card(
-                mechanism.kind.symbol,
-                mechanism.title,
-                [
-                    ("changed", changed[0].numpy()),
-                    ("restored", restored[0].numpy()),
-                    ("original", truth[0].numpy()),
-                ],
-                winner=int(winner),
-            )
-            for mechanism, changed, restored, truth, winner in shown
-        ]
-    )
-
-
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
 def answers(key: SnapshotKey) -> bytes:
     """PNG: for each mechanism a row with the changed digit, every expert's answer and the original. The winner's is framed."""
     found = _examples(key)

@@ -62,7 +62,8 @@ def differences(left: RunView, right: RunView) -> dict[str, list[str]] | None:
     if not there:
         return None
     said = apart({"of a run": "setting", left.run.id: left.run.label, right.run.id: right.run.label})
-    columns = (list(there), *([_setting(each[name]) for name in there] for each in (here, there)))
+    names = [name.replace(".", ": ").replace("_", " ") for name in there]
+    columns = (names, *([_setting(each[name]) for name in there] for each in (here, there)))
     return dict(zip(said.values(), columns))
 
 

@@ -76,29 +76,10 @@ def grid_of_figures(figures: Sequence[str]) -> str:
     return f"<style>{FIGURES_STYLE}</style><div class='icm-everyone'>{''.join(figures)}</div>"
 
 
-def card(symbol: str, title: str, images: Sequence[tuple[str, Picture]], winner: int | None = None) -> str:
-    """A mechanism by symbol and title, its images side by side with a word under each, and a winner's badge."""
-    chip = (
-        ""
-        if winner is None
-        else f"<span class='icm-chip' style='border-color:{colour(winner)}'>{badge(winner)}</span>"
-    )
-    shown = "".join(
-        f"<figure>{picture(image, word)}<figcaption>{escape(word)}</figcaption></figure>"
-        for word, image in images
-    )
-    name = f"<span>{escape(symbol)} {escape(title)}</span>"
-    return f"<div class='icm-card'><div class='icm-name'>{name}{chip}</div><div class='icm-row'>{shown}</div></div>"
-
-
-def grid_of_cards(cards: Sequence[str]) -> str:
-    return f"<style>{CARDS_STYLE}</style><div class='icm-grid'>{''.join(cards)}</div>"
-
-
 def pair(before: Picture, after: Picture, words: tuple[str, str]) -> str:
     """Two small pictures side by side."""
     shown = picture(before, words[0]) + picture(after, words[1])
-    return f"<style>{CARDS_STYLE}</style><div class='icm-pair'>{shown}</div>"
+    return f"<style>{PAIR_STYLE}</style><div class='icm-pair'>{shown}</div>"
 
 
 def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
@@ -112,15 +93,7 @@ def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
     return f"<style>{CHIPS_STYLE}</style><div class='icm-chips'>{''.join(found)}</div>"
 
 
-CARDS_STYLE = """
-.icm-grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(180px,1fr));gap:12px}
-.icm-card{border:1px solid rgba(128,128,128,.3);border-radius:10px;padding:10px 12px}
-.icm-name{display:flex;justify-content:space-between;align-items:center;font-weight:600;margin-bottom:8px;font-size:.95rem}
-.icm-chip{border:2px solid;border-radius:999px;padding:0 8px;font-size:.8rem;line-height:1.4}
-.icm-row{display:flex;gap:8px}
-.icm-row figure{margin:0;flex:1;min-width:0;max-width:96px}
-.icm-row img{width:100%;image-rendering:pixelated;border-radius:4px;display:block}
-.icm-row figcaption{font-size:.75rem;opacity:.7;margin-top:3px;text-align:center}
+PAIR_STYLE = """
 .icm-pair{display:flex;gap:6px}
 .icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
 """

@@ -15,22 +15,6 @@ def a_digit(number: int) -> np.ndarray:
     return held_out[number % len(held_out), 0].numpy() / 255
 
 
-def mechanism_cards(specs: tuple[str, ...]) -> str:
-    """HTML: for each mechanism a card with a digit before and after."""
-    mechanisms = parse(specs)
-    original, changed = changed_digits(any_digits().test, mechanisms)
-    return html.grid_of_cards(
-        [
-            html.card(
-                mechanism.kind.symbol,
-                mechanism.title,
-                [("original", before[0].numpy()), ("changed", after[0].numpy())],
-            )
-            for mechanism, before, after in zip(mechanisms, original, changed)
-        ]
-    )
-
-
 def before_and_after(spec: str) -> str:
     """HTML: a digit, and what the mechanism makes of it."""
     original, changed = changed_digits(any_digits().test, parse([spec]))

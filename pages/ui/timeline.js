@@ -68,7 +68,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const said = find(".said")
     if (said.textContent !== words) said.textContent = words
     find(".now").textContent = `After step ${group(now)}: ${ownCount(view, now)} of ${data.mechanisms.length} one-to-one`
-    find(".when").textContent = `step ${group(now)} of ${group(data.last)}`
+    find(".when").textContent = `step ${group(now)} of ${group(data.steps)}`
     find(".play").textContent = kept.playing === null ? "▶ Play" : "■ Stop"
     find(".newest").hidden = kept.at === null
     const canvas = canvases.time
@@ -87,7 +87,7 @@ export default function ({ data, parentElement, setStateValue }) {
   function send() {
     clearTimeout(kept.timer)
     const now = JSON.stringify([data.run, kept.at, kept.row])
-    if (now === kept.told) return
+    if (!data.tells || now === kept.told) return
     kept.told = now
     setStateValue("chosen", { run: data.run, at: kept.at, row: kept.row })
   }

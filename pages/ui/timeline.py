@@ -62,21 +62,25 @@ class Chosen:
     row: int | None
 
 
+NOTHING = Chosen(at=None, row=None)
+
+
 def timeline(
     key: str,
     run: Run,
     config: RunConfig,
     history: History,
-    chosen: Chosen,
+    chosen: Chosen = NOTHING,
     last: int | None = None,
     parts: Sequence[str] = ("ribbons", "film"),
     plays: bool = False,
-    on_change: Callable[[], None] = lambda: None,
+    on_change: Callable[[], None] | None = None,
 ) -> None:
     """Shows the picture with the playhead and the row that are `chosen`.
 
-    `last` is the step at which the axis ends, by default that of the run. `plays` lets it play once by itself. `on_change` is
-    called before the script runs again because somebody has pointed to a step or a mechanism: see `chosen_on`."""
+    `last` is the step at which the axis ends, by default that of the run. `plays` lets it play once by itself. When
+    somebody has pointed to a step or a mechanism, `on_change` is called and the script runs again: see `chosen_on`. Without it the
+    script hears of nothing."""
     of = last or config.training.steps
     found = numbers_of(history, of)
     names = [mechanism_title(spec.partition("=")[0]) for spec in config.mechanisms]
@@ -84,6 +88,7 @@ def timeline(
         "key": key,
         "run": _name(run),
         "last": of,
+        "steps": config.training.steps,
         "step": found.step.tolist(),
         "share": base64.b64encode(found.share.tobytes()).decode(),
         "experts": history.experts,
@@ -100,8 +105,9 @@ def timeline(
         "at": chosen.at,
         "row": chosen.row,
         "plays": plays,
+        "tells": on_change is not None,
     }
-    _component(key=key, data=data, on_chosen_change=on_change)
+    _component(key=key, data=data, on_chosen_change=on_change or (lambda: None))
 
 
 def _name(run: Run) -> str:

@@ -127,8 +127,10 @@ def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
     assert [row["step"] for row in run.rows.read()] == list(range(1, 91))
 
     page.goto(server)
-    expect(page.get_by_text("What went in, what came out")).to_be_visible()
-    expect(page.get_by_alt_text("restored").first).to_be_visible()
+    expect(page.get_by_text("Your newest run")).to_be_visible()
+    expect(page.get_by_text("Finished: 90 steps")).to_be_visible()
+    # The picture on top is that of the run in the box all the same.
+    expect(page.get_by_role("slider", name="Step of the run")).to_have_attribute("aria-valuemax", "700")
 
 
 @pytest.fixture

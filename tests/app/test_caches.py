@@ -55,13 +55,13 @@ def test_once_mnist_arrives_pictures_show_it_and_only_then_are_called_held_out(
     on_mnist: Run, tmp_path: Path
 ) -> None:
     before = cached.snapshot_key(on_mnist, 6)
-    drawn = cached.answers(before), cached.cards(before), cached.detail(before, 0, 0)
-    assert "built-in digit" in words(show("monitor.py"))
+    drawn = cached.answers(before), cached.detail(before, 0, 0)
+    assert "built-in digit" in words(show("monitor.py", large="true"))
     put_mnist(tmp_path / "data")
     after = cached.snapshot_key(on_mnist, 6)
-    for old, new in zip(drawn, (cached.answers(after), cached.cards(after), cached.detail(after, 0, 0))):
+    for old, new in zip(drawn, (cached.answers(after), cached.detail(after, 0, 0))):
         assert old != new
-    assert "held-out digit" in words(show("monitor.py"))
+    assert "held-out digit" in words(show("monitor.py", large="true"))
     assert pictures.a_digit(0)[6:26, 16] == pytest.approx(200 / 255)  # 28 pixels on 32: two to each side
 
 

@@ -173,9 +173,9 @@ def test_hostile_labels_mechanisms_and_messages_are_shown_as_they_are(
     page: Page, server: str, labelled: Run
 ) -> None:
     ready = {
-        "": "Beyond digits",
+        "": "Draw yours",
         "train?run=a-run": "Your runs",
-        "monitor?run=a-run&numbers=true&panels=true": "Everyone's answers",
+        "monitor?run=a-run&numbers=true&lines=true&panels=true": "Everyone's answers",
         "monitor?run=run-0": "One-to-one",
         "compare?run=run-1": "Routing",
         "draw?run=run-2": "Nothing is claimed yet",
@@ -286,7 +286,7 @@ def test_a_script_or_picture_that_got_into_a_page_is_not_run_and_not_fetched(
 
 
 def test_pictures_and_charts_can_still_be_saved(page: Page, server: str, trained: Run) -> None:
-    page.goto(f"{server}/monitor?run=a-run")
+    page.goto(f"{server}/monitor?run=a-run&large=true")
     expect(page.locator(".st-key-one-expert img")).to_be_visible()
     settled(page)
     with (
