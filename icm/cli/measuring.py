@@ -4,15 +4,18 @@ torch takes seconds to import, so it is imported inside the commands, after thei
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from icm import files
 from icm.cli.options import Data, Evaluate, Export, Reader, Speed
 from icm.cli.terminal import LOG_EVERY
 from icm.cli.words import UsageError, parse
 from icm.presets import PRESETS
+from icm.runs.run import Run
 from icm.runs.store import RunStore
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
@@ -159,9 +162,15 @@ def reader(words: list[str]) -> int:
 
 
 def export(words: list[str]) -> int:
-    """Makes a run small enough to ship."""
+    """Makes a run small enough to ship, or a moving picture of it."""
     command = parse(Export, words)
     run = RunStore(command.where.store).open(command.run)
+    if command.to is not None:
+        return export_film(run, command.to)
+    if command.out is None:
+        raise UsageError(
+            "neither --to nor --out is given; use --to film.webp for a moving picture, --out for a folder to ship"
+        )
     if not command.steps:
         raise UsageError("--steps has no number; name the snapshots to keep, or leave it away")
     if command.images < 1:
@@ -182,4 +191,18 @@ def export(words: list[str]) -> int:
     print(
         f"run {run.id} is in {command.out}, {size / 1e6:.1f} MB; routing {card['digits']['routing_accuracy']:.1%}"
     )
+    return 0
+
+
+def export_film(run: Run, to: Path) -> int:
+    """Writes the moving picture of a run."""
+    if to.suffix != ".webp":
+        raise UsageError(f"--to is {to}; use a name that ends in .webp")
+
+    from icm.show.moving import moving_picture
+
+    picture = moving_picture(run)
+    with files.on_disk(to, "written"):
+        to.write_bytes(picture)
+    print(f"run {run.id} is in {to}, {len(picture) / 1e6:.1f} MB")
     return 0

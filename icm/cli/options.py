@@ -118,11 +118,13 @@ class Reader:
 
 @dataclass(frozen=True)
 class Export:
-    """Makes a trained run small enough to ship: some snapshots in half precision, and a card of what was measured."""
+    """Makes a trained run small enough to ship: some snapshots in half precision, and a card of what was measured; or a moving picture of it."""
 
     run: RunName
     """Name of the run."""
-    out: Path
+    to: Path | None = None
+    """File for a moving picture of the run, such as film.webp."""
+    out: Path | None = None
     """Folder to write: a new or an empty one, or an earlier export, which is replaced; not in a store of runs."""
     where: Places = field(default_factory=Where)
     steps: tuple[int, ...] = (0, 100, 300, 500, 1000, 2000)

@@ -58,7 +58,10 @@ def test_without_a_run_a_page_says_what_to_do(store: RunStore, root: Path, page:
     app = show(page)
     assert not app.exception
     text = words(app)
-    assert any(said in text for said in ("nobody tells them", "No run yet", "no run to watch yet", "Two runs are needed"))
+    assert any(
+        said in text
+        for said in ("nobody tells them", "No run yet", "no run to watch yet", "Two runs are needed")
+    )
     assert any("rain" in button.label for button in app.button)
 
 
