@@ -94,10 +94,10 @@ def picture(seen: RunView, history: History) -> int | None:
     return at
 
 
-def row_of(seen: RunView) -> int | None:
-    """The row of the mechanism that the boxes further down are about; None before somebody chose one."""
-    chosen = st.session_state.get("mechanism")
-    return seen.mechanisms.index(chosen) if chosen in seen.mechanisms else None
+def row_of(seen: RunView) -> int:
+    """The row of the mechanism that the boxes further down are about; the first before somebody chose one."""
+    chosen = st.session_state.get("mechanism", st.query_params.get("mechanism"))
+    return seen.mechanisms.index(chosen) if chosen in seen.mechanisms else 0
 
 
 def take(seen: RunView) -> None:

@@ -45,21 +45,23 @@ export default function ({ data, parentElement, setStateValue }) {
       if (box) resize(canvas, box.width, box.height)
     }
     view.base = null
+    Object.assign(canvases.time.dataset, { ...view.layout.time, rows: data.mechanisms.length })
   }
 
   let asked = 0
   const draw = () => {
-    asked ||= requestAnimationFrame(() => {
-      asked = 0
-      if (!root.isConnected || !view.layout) return
-      const now = at()
-      view.base ??= drawShares(view)
-      drawTime(canvases.time, view, now)
-      if (view.layout.ribbons) drawRibbons(canvases.ribbons, view, now)
-      if (view.layout.film) drawFilm(canvases.film, view, now)
-      say(now)
-      canvases.time.dataset.step = now
-    })
+    asked ||= requestAnimationFrame(drawNow)
+  }
+  function drawNow() {
+    asked = 0
+    if (!root.isConnected || !view.layout) return
+    const now = at()
+    view.base ??= drawShares(view)
+    drawTime(canvases.time, view, now)
+    if (view.layout.ribbons) drawRibbons(canvases.ribbons, view, now)
+    if (view.layout.film) drawFilm(canvases.film, view, now)
+    say(now)
+    canvases.time.dataset.step = now
   }
 
   function say(now) {
@@ -79,7 +81,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   // `at` null is the newest step, whatever that will be.
   function go(step, row = kept.row) {
-    kept.at = step === null || step >= newest() ? null : Math.max(0, Math.round(step))
+    kept.at = step === null || Math.round(step) >= newest() ? null : Math.max(0, Math.round(step))
     kept.row = row
     draw()
   }
@@ -105,8 +107,8 @@ export default function ({ data, parentElement, setStateValue }) {
     const frame = (time) => {
       if (kept.playing === null || !root.isConnected) return
       const share = Math.min(1, (time - begun) / FULL_PLAY)
-      if (share >= 1) return stop()
       go(newest() * share ** 2)
+      if (share >= 1) return stop()
       kept.playing = requestAnimationFrame(frame)
     }
     kept.playing = requestAnimationFrame(frame)
@@ -179,11 +181,12 @@ export default function ({ data, parentElement, setStateValue }) {
   find(".play").onclick = play
   find(".newest").onclick = () => (go(null), send())
 
-  const watcher = new ResizeObserver(() => (lay(), draw()))
+  // A canvas that gets another size is empty until it is drawn: at once, or the screen would show it so.
+  const watcher = new ResizeObserver(() => (lay(), drawNow()))
   watcher.observe(root)
   lay()
+  drawNow()
   loadFilm(view, draw)
-  draw()
   if (data.plays && !kept.played && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
     kept.played = true
     kept.at = 0
@@ -258,8 +261,9 @@ function resize(canvas, width, height) {
   const scale = devicePixelRatio || 1
   canvas.style.width = `${width}px`
   canvas.style.height = `${height}px`
-  canvas.width = Math.round(width * scale)
-  canvas.height = Math.round(height * scale)
+  const [across, down] = [Math.round(width * scale), Math.round(height * scale)]
+  if (canvas.width !== across) canvas.width = across
+  if (canvas.height !== down) canvas.height = down
 }
 
 // Edges between whole pixels of the screen leave no seams between columns.

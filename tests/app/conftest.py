@@ -4,11 +4,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from icm.config import RunConfig
+from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.app.laboratory import Laboratory, started, tab
 
@@ -75,3 +78,15 @@ def page(chromium: Browser, server: str) -> Iterator[Page]:
     """A tab at the test's server, see `tab`."""
     with tab(chromium) as page:
         yield page
+
+
+@pytest.fixture
+def finished(store: RunStore, root: Path, tiny: RunConfig) -> Run:
+    """A tiny run that was trained to its end, with four snapshots."""
+    from icm.jobs import trainer  # it imports torch, which takes seconds
+
+    run = store.create("finished", replace(tiny, source="builtin"), {})
+    with run.trainer.locked():
+        list(trainer.train(run, root))
+    assert run.snapshots.steps() == [0, 25, 50, 60]
+    return run

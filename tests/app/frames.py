@@ -1,12 +1,18 @@
-"""What a tab and its server say to one another on the websocket."""
+"""What a test sees of a tab: what it and its server say to one another, when its script has run, what the browser paints."""
 
 import base64
+import io
+import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from tests.app.laboratory import SECONDS
 
 
 def listen(
@@ -34,3 +40,53 @@ def _content(event: dict[str, Any]) -> bytes:
     """Of a frame with a message; empty for any other."""
     frame = event["response"]
     return base64.b64decode(frame["payloadData"]) if frame["opcode"] == 2 else b""
+
+
+def wait_until(page: Page, holds: Callable[[], bool], what: str) -> None:
+    """Waits until that is so, while the page's events go on coming in."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, f"never so: {what}"
+        page.wait_for_timeout(50)
+
+
+def settled(page: Page) -> None:
+    """The page's script has run to its end."""
+    still = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(still).to_be_visible(timeout=120 * SECONDS)
+
+
+def script_runs(page: Page) -> list[str]:
+    """A list that grows with every run of the page's script and says what ran, a fragment or the page. On a busy machine a run
+    may be cut short by the next; it counts like any other."""
+    ended: list[str] = []
+
+    def received(message: ForwardMsg, _: float) -> None:
+        if message.WhichOneof("type") == "script_finished":
+            ended.append("a fragment" if message.metadata.run.fragment_ids else "the page")
+
+    listen(page, received)
+    return ended
+
+
+def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.ndarray]:
+    """What the browser painted where the chart is, as grey pictures; the chart stays in its place meanwhile."""
+    frames: list[np.ndarray] = []
+    devtools = page.context.new_cdp_session(page)
+    box = chart.bounding_box()
+    assert box is not None
+    assert box["y"] >= 0, "the chart is out of sight"
+    left, top = round(box["x"]), round(box["y"])
+    right, bottom = left + round(box["width"]), top + round(box["height"])
+
+    def painted(event: dict[str, Any]) -> None:
+        picture = Image.open(io.BytesIO(base64.b64decode(event["data"])))
+        frames.append(np.asarray(picture.convert("L"), dtype=float)[top:bottom, left:right])
+        devtools.send("Page.screencastFrameAck", {"sessionId": event["sessionId"]})
+
+    devtools.on("Page.screencastFrame", painted)
+    devtools.send("Page.startScreencast", {"format": "png"})
+    wait_until(page, until, "enough was painted")
+    devtools.send("Page.stopScreencast")
+    assert chart.bounding_box() == box
+    return frames

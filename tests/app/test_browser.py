@@ -2,29 +2,23 @@
 
 The browser and its server are in conftest.py."""
 
-import base64
-import io
 import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from icm.config import RunConfig
-from icm.jobs import launch, trainer
+from icm.jobs import launch
 from icm.runs.run import Run
 from icm.runs.store import RunStore
-from tests.app.frames import listen
+from tests.app.frames import frames_of, script_runs, settled, wait_until
 from tests.app.laboratory import SECONDS, tab
 
 
@@ -40,23 +34,10 @@ def images_won(page: Page) -> int:
     return int(re.search(r"start, ([\d,]+)", text)[1].replace(",", ""))  # pyright: ignore[reportOptionalSubscript]
 
 
-def wait_until(page: Page, holds: Callable[[], bool], what: str) -> None:
-    """Waits until that is so, while the page's events go on coming in."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, f"never so: {what}"
-        page.wait_for_timeout(50)
-
-
 def wait_for_more(page: Page, than: int) -> int:
     """Waits until more images are won; returns how many."""
     wait_until(page, lambda: images_won(page) > than, f"more than {than} images are won")
     return images_won(page)
-
-
-def settled(page: Page) -> None:
-    """The page's script has run to its end."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
 
 
 def start_tiny(page: Page, server: str, store: RunStore, steps: int) -> Run:
@@ -133,16 +114,6 @@ def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
     expect(page.get_by_role("slider", name="Step of the run")).to_have_attribute("aria-valuemax", "700")
 
 
-@pytest.fixture
-def finished(store: RunStore, root: Path, tiny: RunConfig) -> Run:
-    """A tiny run that was trained to its end, with four snapshots."""
-    run = store.create("finished", replace(tiny, source="builtin"), {})
-    with run.trainer.locked():
-        list(trainer.train(run, root))
-    assert run.snapshots.steps() == [0, 25, 50, 60]
-    return run
-
-
 def answers_shown(page: Page, step: int) -> str | None:
     """The picture of everyone's answers after that step, which is inlined in its address."""
     picture = page.locator(f".st-key-answers img[alt$=' {step}']")
@@ -213,42 +184,6 @@ def test_a_killed_trainer_is_called_crashed_and_a_halted_one_stalled(
     page.reload()
     expect(badge).to_contain_text("crashed")
     expect(page.get_by_text("Resume goes on from the last saved state")).to_be_visible()
-
-
-def script_runs(page: Page) -> list[str]:
-    """A list that grows with every run of the page's script and says what ran, a fragment or the page. On a busy machine a run
-    may be cut short by the next; it counts like any other."""
-    ended: list[str] = []
-
-    def received(message: ForwardMsg, _: float) -> None:
-        if message.WhichOneof("type") == "script_finished":
-            ended.append("a fragment" if message.metadata.run.fragment_ids else "the page")
-
-    listen(page, received)
-    return ended
-
-
-def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.ndarray]:
-    """What the browser painted where the chart is, as grey pictures; the chart stays in its place meanwhile."""
-    frames: list[np.ndarray] = []
-    devtools = page.context.new_cdp_session(page)
-    box = chart.bounding_box()
-    assert box is not None
-    assert box["y"] >= 0, "the chart is out of sight"
-    left, top = round(box["x"]), round(box["y"])
-    right, bottom = left + round(box["width"]), top + round(box["height"])
-
-    def painted(event: dict[str, Any]) -> None:
-        picture = Image.open(io.BytesIO(base64.b64decode(event["data"])))
-        frames.append(np.asarray(picture.convert("L"), dtype=float)[top:bottom, left:right])
-        devtools.send("Page.screencastFrameAck", {"sessionId": event["sessionId"]})
-
-    devtools.on("Page.screencastFrame", painted)
-    devtools.send("Page.startScreencast", {"format": "png"})
-    wait_until(page, until, "enough was painted")
-    devtools.send("Page.stopScreencast")
-    assert chart.bounding_box() == box
-    return frames
 
 
 # Where a chart is on its page, however far that is scrolled.

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from icm.runs.run import Run
 from pages.ui.html import WORD_JOINER, plain
+from tests.app.frames import settled
 from tests.app.laboratory import SECONDS, started
 
 PROJECT = Path(__file__).parents[2]
@@ -204,13 +205,6 @@ def foreign(page: Page) -> list[str]:
     return page.evaluate("""[...document.querySelectorAll("a[href], img[src], iframe[src]")]
         .map(element => element.href ?? element.src)
         .filter(address => !/^(data|blob):/.test(address) && !address.startsWith(location.origin))""")
-
-
-def settled(page: Page) -> None:
-    """The script of the page has run to its end."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible(
-        timeout=120 * SECONDS
-    )
 
 
 def status_of(server: str, path: str, host: str) -> int:
