@@ -1,6 +1,6 @@
 """Digits and other images side by side: the same experts, the same mechanism, two separate questions.
 
-Does the mechanism transfer: how good is the owner's answer? Does the referee, the discriminator, transfer: does the owner
+Does the mechanism transfer: how good is the owner's answer? Does the discriminator transfer: does the owner
 win? The link carries run, set, look, step, mechanism, and whether the numbers are open."""
 
 from typing import TYPE_CHECKING, Any, get_args

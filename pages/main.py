@@ -6,7 +6,6 @@ import streamlit as st
 
 # The icon is a permutation matrix: one expert for each mechanism. It is a file, because Streamlit's own icons come from the net.
 st.set_page_config(
-    page_title="Independent mechanisms",
     page_icon=str(Path(__file__).parent / "ui" / "icon.png"),
     layout="wide",
 )
@@ -23,4 +22,5 @@ page = st.navigation(
     ],
     position="top",
 )
+st.set_page_config(page_title=f"{page.title} · Independent mechanisms")
 page.run()

@@ -1,7 +1,7 @@
 """Measures whether experts and discriminator carry over to images of another kind (section 5.3 of the paper).
 
 It asks two questions about the expert that owns a mechanism on the digits. Does the mechanism transfer: how close does that
-expert's answer come to the true original? Does the referee transfer, which is the discriminator: how many images does that
+expert's answer come to the true original? Does the discriminator transfer: how many images does that
 expert win? Table axes: mechanism, expert."""
 
 from collections.abc import Sequence

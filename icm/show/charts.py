@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from icm.runs.history import History, Span
-from icm.show.experts import COLOURS, DASHES, badge, colour
+from icm.show.experts import DASHES, badge, colour
 
 POINTS = 300  # at most, in a series
 MUTED = "#808080"  # legible on a light page and on a dark one, where it is large
+NEUTRAL = ("#66758a", "#3b8a72", "#9a7bb0")  # of lines and bars that are no expert's
 GREY = "rgba(128,128,128,0.25)"
 # At the top the legend would overlap the name of the axis and the tools.
 LEGEND = {"type": "scroll", "left": 0, "bottom": 0}
@@ -315,7 +316,7 @@ def named_lines(
     chart["legend"] = {**LEGEND, "show": several}
     chart["dataset"] = _dataset(step, list(lines), np.stack(list(lines.values()), axis=1), 3)
     chart["series"] = [
-        {**_line(name, index, column=index + 1), "color": colour(3 * index)}
+        {**_line(name, index, column=index + 1), "color": NEUTRAL[index % len(NEUTRAL)]}
         for index, name in enumerate(lines)
     ]
     _mark(chart["series"], marked)
@@ -344,10 +345,10 @@ def quality_by_mechanism(
             {
                 "name": name,
                 "type": "bar",
-                "color": COLOURS[place],
+                "color": NEUTRAL[place],
                 "data": [None if value is None else round(value, 1) for value in values],
             }
-            for place, (name, values) in zip((0, 1, 3), bars.items())
+            for place, (name, values) in enumerate(bars.items())
         ],
     }
 

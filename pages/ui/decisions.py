@@ -81,14 +81,14 @@ def mean(values: Sequence[float | None]) -> float | None:
 
 
 def carried_over(here: "Evaluation", there: "Evaluation", referred: str, name: str) -> str:
-    """Markdown: whether experts and referee carry over from `here`, called `referred`, to `there`, called `name`."""
+    """Markdown: whether experts and discriminator carry over from `here`, called `referred`, to `there`, called `name`."""
     on_digits, elsewhere, nothing = (
         mean(each) for each in (here.psnr_owner, there.psnr_owner, there.psnr_nothing)
     )
     if on_digits is None or elsewhere is None or nothing is None:
         return (
             f"**No expert owns a mechanism yet**: none wins most of a mechanism's images among {referred}, so there is no "
-            f"owner to ask about {name}, and the referee has nothing to carry over."
+            f"owner to ask about {name}, and the discriminator has nothing to carry over."
         )
     gap = on_digits - elsewhere
     if elsewhere > nothing + CARRIES_OVER:
@@ -100,7 +100,7 @@ def carried_over(here: "Evaluation", there: "Evaluation", referred: str, name: s
     return (
         f"**The experts {carried}.** On {name} the owners' answers reach {elsewhere:.1f} dB, "
         f"{abs(gap):.1f} dB {'less' if gap > 0 else 'more'} than on {referred}; doing nothing gives {nothing:.1f} dB.{of_those}  \n"
-        f"**The referee** sends {there.routing_accuracy:.0%} of {name} to the expert that owns the mechanism; "
+        f"**The discriminator** sends {there.routing_accuracy:.0%} of {name} to the expert that owns the mechanism; "
         f"of {referred} {here.routing_accuracy:.0%}."
     )
 

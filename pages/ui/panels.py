@@ -73,8 +73,12 @@ def ownership_chips(history: History, specs: Sequence[str]) -> None:
     """Who owns what, over the newest images: for each expert that plays a chip in its colour, in words."""
     wins = history.recent().wins[0]
     words = run_view.role_words(wins, specs)
+    unowned = run_view.unowned_words(wins, specs)
+    if len(unowned) == len(specs):
+        st.caption("No expert owns a mechanism yet: none wins more than half of the images of any.")
+        return
     playing = {expert: words[expert] for expert in history.plays()}
-    st.html(html.chips(playing, run_view.unowned_words(wins, specs)))
+    st.html(html.chips(playing, unowned))
 
 
 def chart(

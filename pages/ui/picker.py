@@ -59,12 +59,17 @@ def _pick(name: str, choice: Sequence[Run], start: Run | None, words: Callable[[
             icon=":material/link_off:",
         )
     said = apart({run_id: words(run_id) for run_id in runs})
-    names = list(runs)
+    # The link gets a name once somebody chooses. If the page wrote one by itself, the browser's Back would lead here again.
+    key = f"picked {name}"
+    if wanted in runs:
+        st.session_state[key] = wanted
+    elif st.session_state.get(key) not in runs:
+        st.session_state[key] = start.id
     chosen = st.selectbox(
         name.capitalize(),
-        names,
-        index=names.index(wanted if wanted in runs else start.id),
+        list(runs),
+        key=key,
         format_func=said.__getitem__,
+        on_change=lambda: st.query_params.update({name: st.session_state[key]}),
     )
-    st.query_params[name] = chosen
     return runs[chosen]

@@ -205,6 +205,6 @@ def test_compare_puts_digits_and_unseen_letters_side_by_side(page: Page, server:
     page.goto(f"{server}/compare")
     expect(page.locator(".st-key-answers-left img")).to_be_visible(timeout=120 * SECONDS)
     expect(page.locator(".st-key-answers-right img")).to_be_visible(timeout=120 * SECONDS)
-    for words in ("The experts", "The referee", "Unseen alphabets, drawn with fonts"):
+    for words in ("The experts", "The discriminator", "Unseen alphabets, drawn with fonts"):
         expect(page.get_by_text(words).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
