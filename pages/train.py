@@ -164,7 +164,7 @@ def new_run(base: RunConfig, like: str | None) -> None:
                     launch.start(run, root)
                 st.switch_page("monitor.py", query_params={"run": run.id})
         st.caption("The same from a terminal")
-        st.code(command_line(config), language="bash", wrap_lines=True)
+        st.code(command_line(config), language=None, wrap_lines=True)
 
 
 # The runs there are
@@ -206,7 +206,7 @@ def table_and_actions() -> None:
         st.caption("Stopping after the present step; nothing is lost.")
     panels.last_words(seen)
     verb = "stop" if seen.live else "evaluate" if seen.state == "finished" else "resume"
-    st.code(f"python -m icm {verb} {run.id}", language="bash", wrap_lines=True)
+    st.code(f"python -m icm {verb} {run.id}", language=None, wrap_lines=True)
 
 
 panels.steady()

@@ -18,7 +18,7 @@ from icm.runs.film import DIGITS
 from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.show import story
-from icm.show.experts import ON_LIGHT, badge
+from icm.show.experts import badge, colour
 from icm.show.timeline import Timeline, timeline
 
 FRAMES = 84  # evenly over the square root of time, as the axis
@@ -129,7 +129,7 @@ class Board:
                 for expert in self._stack(row):
                     high = self.share[point, row, expert] * (ROW - GAP) * FINE
                     if high > 0:
-                        draw.rectangle((begin, bottom - high, end, bottom), _colour(expert))
+                        draw.rectangle((begin, bottom - high, end, bottom), colour(expert))
                         bottom -= high
                 begin = end
         for column, expert in enumerate(self.seen.order):
@@ -177,9 +177,9 @@ class Board:
 
     def _badge(self, draw: ImageDraw.ImageDraw, expert: int, x: float, y: float, lit: bool) -> None:
         wide, high = 15 * FINE, 10 * FINE
-        fill = _colour(expert) if lit else PAPER
+        fill = colour(expert) if lit else PAPER
         draw.rounded_rectangle(
-            (x - wide, y - high, x + wide, y + high), high, fill, _colour(expert), width=2 * FINE
+            (x - wide, y - high, x + wide, y + high), high, fill, colour(expert), width=2 * FINE
         )
         dark = sum(_rgb(expert)) < 330
         draw.text((x, y), badge(expert), "white" if lit and dark else "black", self.small, anchor="mm")
@@ -208,7 +208,7 @@ class Board:
                 self._paste(picture, film, (expert, row), (left, top))
                 if point >= 0 and self.share[point, row, expert] > MAJORITY:
                     edge = (left, top, left + CELL - 1, top + CELL - 1)
-                    draw.rectangle(edge, outline=_colour(expert), width=3)
+                    draw.rectangle(edge, outline=colour(expert), width=3)
 
     def _stack(self, row: int) -> list[int]:
         """The experts from the bottom of a row's stack to its top."""
@@ -220,10 +220,6 @@ class Board:
         return (EDGE + LABEL + TIME * (step / self.last) ** 0.5) * FINE
 
 
-def _colour(expert: int) -> str:
-    return ON_LIGHT[expert % len(ON_LIGHT)]
-
-
 def _rgb(expert: int) -> tuple[int, int, int]:
-    colour = _colour(expert)
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    code = colour(expert)
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)

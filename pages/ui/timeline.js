@@ -242,7 +242,6 @@ function looks(root) {
     empty: style.getPropertyValue("--st-secondary-background-color").trim() || "#f0f2f6",
     primary: style.getPropertyValue("--st-primary-color").trim() || "#ff4b4b",
     font: style.fontFamily,
-    dark: luminance(ground) < 0.2,
   }
 }
 
@@ -252,10 +251,7 @@ function luminance(colour) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
-const colourOf = (view, expert) => {
-  const colours = view.dark ? view.data.colours.dark : view.data.colours.light
-  return colours[expert % colours.length]
-}
+const colourOf = ({ data: { colours } }, expert) => colours[expert % colours.length]
 
 function resize(canvas, width, height) {
   const scale = devicePixelRatio || 1

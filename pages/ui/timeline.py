@@ -14,7 +14,7 @@ from icm.config import SYMBOLS, RunConfig, mechanism_title
 from icm.runs.history import History
 from icm.runs.run import Run
 from icm.show import story
-from icm.show.experts import ON_DARK, ON_LIGHT
+from icm.show.experts import COLOURS
 from icm.show.timeline import timeline as numbers_of
 
 HTML = """
@@ -99,7 +99,7 @@ def timeline(
         ],
         "events": story.words(story.events(history), names),
         "before": "All experts begin alike: nobody undoes anything yet",
-        "colours": {"light": ON_LIGHT, "dark": ON_DARK},
+        "colours": COLOURS,
         "film": _film(run) if "film" in parts else None,
         "parts": list(parts),
         "at": chosen.at,
