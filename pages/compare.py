@@ -125,7 +125,7 @@ def over_training(card: dict[str, Any], step: int) -> None:
     found = {field: decisions.lines_of_card(card, tuple(SETS), field) for field, *_ in shown}
     if not any(lines for _, lines in found.values()):
         return
-    st.subheader("With specialisation, or after it?", anchor=False)
+    st.header("With specialisation, or after it?", anchor=False)
     for half, (field, scale, unit, heading) in zip(st.columns(2, gap="large"), shown):
         steps, lines = found[field]
         named = {short_title(name): values * scale for name, values in lines.items()}
@@ -171,7 +171,7 @@ def comparison(run: Run) -> None:
             ("left", "right"), st.columns(2, gap="large"), (key.source, name), both
         ):
             with half:
-                st.subheader(SETS[shown].title, anchor=False)
+                st.header(SETS[shown].title, anchor=False)
                 column(key, shown, look, found, mechanism, labels, side)
         quality(*both, labels, short_title(name))
         st.caption(measured_on(key, name, step, run.label))

@@ -58,7 +58,7 @@ if box is not None:
 
 st.fragment(newest)()
 
-st.subheader("One round", anchor=False)
+st.header("One round", anchor=False)
 for column, (name, text) in zip(
     st.columns(3),
     {

@@ -163,8 +163,9 @@ def new_run(base: RunConfig, like: str | None) -> None:
                     )
                     launch.start(run, root)
                 st.switch_page("monitor.py", query_params={"run": run.id})
-        st.caption("The same from a terminal")
-        st.code(command_line(config), language=None, wrap_lines=True)
+        if not problem:
+            st.caption("The same from a terminal")
+            st.code(command_line(config), language=None, wrap_lines=True)
 
 
 # The runs there are
@@ -212,5 +213,5 @@ def table_and_actions() -> None:
 panels.steady()
 st.title("Train", anchor=False)
 new_run(*start_of_the_form())
-st.subheader("Your runs", anchor=False)
+st.header("Your runs", anchor=False)
 present()

@@ -7,7 +7,7 @@ import pytest
 
 from icm.files import PROJECT
 from icm.ownership import is_one_to_one, owners, win_share
-from icm.runs.history import IMAGES_TO_JUDGE, History, history_of, run_history
+from icm.runs.history import IMAGES_IN_VIEW, History, history_of, run_history
 from icm.runs.records import RowShape, StepRecord
 from icm.runs.run import Run
 from icm.show.story import IDLE_STEPS, Event, events, listed, words
@@ -34,10 +34,10 @@ def run_of(
 
 
 def owned_by(*owner: int) -> list[list[int]]:
-    """Wins of `IMAGES_TO_JUDGE` images, all of mechanism m by expert owner[m]."""
+    """Wins of `IMAGES_IN_VIEW` images, all of mechanism m by expert owner[m]."""
     wins = np.zeros((EXPERTS, MECHANISMS), dtype=int)
     for mechanism, expert in enumerate(owner):
-        wins[expert, mechanism] = IMAGES_TO_JUDGE // MECHANISMS
+        wins[expert, mechanism] = IMAGES_IN_VIEW // MECHANISMS
     return wins.tolist()
 
 
@@ -53,13 +53,13 @@ def test_claims_takeovers_and_one_to_one_are_told_in_words() -> None:
 
 
 def test_nothing_is_told_of_rows_too_few_to_judge_by() -> None:
-    few = [[IMAGES_TO_JUDGE // 2 - 1, 0], [0, 0], [0, IMAGES_TO_JUDGE // 2]]
+    few = [[IMAGES_IN_VIEW // 2 - 1, 0], [0, 0], [0, IMAGES_IN_VIEW // 2]]
     assert events(run_of([(5, few)])) == []
     assert events(run_of([])) == []
 
 
 def test_a_mechanism_that_nobody_has_a_majority_of_keeps_its_holder() -> None:
-    half = IMAGES_TO_JUDGE // 4
+    half = IMAGES_IN_VIEW // 4
     split = [[half, 0], [half, 2 * half], [0, 0]]
     told = events(run_of([(5, owned_by(0, 1)), (10, split), (15, owned_by(0, 1))]))
     assert [event.kind for event in told] == ["claims", "claims", "complete"]
@@ -97,7 +97,7 @@ def test_replaying_the_events_gives_the_holders_and_no_change_is_told_twice(seed
     assert len(told) == len(set(told))
     assert [event.step for event in told] == sorted(event.step for event in told)
 
-    seen = history.spans(np.arange(1, history.rows + 1), IMAGES_TO_JUDGE)
+    seen = history.spans(np.arange(1, history.rows + 1), IMAGES_IN_VIEW)
     truth: list[int | None] = [None] * MECHANISMS
     replayed: list[int | None] = [None] * MECHANISMS
     for step, images, wins in zip(seen.step.tolist(), seen.images.tolist(), seen.wins):
@@ -106,7 +106,7 @@ def test_replaying_the_events_gives_the_holders_and_no_change_is_told_twice(seed
                 assert event.kind == ("claims" if replayed[event.mechanism] is None else "takes")
                 assert event.other == replayed[event.mechanism] != event.expert
                 replayed[event.mechanism] = event.expert
-        if images >= IMAGES_TO_JUDGE:
+        if images >= IMAGES_IN_VIEW:
             now = owners(win_share(wins))
             truth = [before if found is None else found for found, before in zip(now, truth)]
             if any(event.step == step and event.kind.startswith("complete") for event in told):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from icm.runs.history import IMAGES_TO_JUDGE, History, history_of
+from icm.runs.history import IMAGES_IN_VIEW, History, history_of
 from icm.runs.records import RowShape, StepRecord
 from icm.show.timeline import COLUMNS, WHOLE, order, timeline
 
@@ -31,7 +31,7 @@ def every_step(steps: int) -> History:
 
 def test_a_column_has_each_experts_share_of_each_mechanism_over_the_newest_images() -> None:
     old = [[0, 0], [0, 0], [200, 200]]
-    new = [[IMAGES_TO_JUDGE // 4, 0], [IMAGES_TO_JUDGE // 4, 0], [0, IMAGES_TO_JUDGE // 2]]
+    new = [[IMAGES_IN_VIEW // 4, 0], [IMAGES_IN_VIEW // 4, 0], [0, IMAGES_IN_VIEW // 2]]
     found = timeline(run_of({1: old, 2: new}), last=4)
     assert found.step.tolist() == [1, 2]
     assert found.share.tolist() == [

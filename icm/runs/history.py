@@ -21,9 +21,9 @@ from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
 from icm.runs.records import RowShape, StepRecord, read_rows
 from icm.runs.run import Run
 
-IMAGES_IN_VIEW = 1000  # counts and shares of a run that goes on are over at least so many newest images
+# Counts and shares of a run at some step are over at least so many newest images: 32 of each of ten mechanisms.
+IMAGES_IN_VIEW = 320
 HOLD = 100  # steps that one expert for each mechanism must last to count as reached
-IMAGES_TO_JUDGE = 320  # 32 of each of ten mechanisms
 FIXED = ("step", "images", "psnr", "expert_loss", "discriminator_loss", "seconds")
 NUMBER = np.dtype("<f8")
 NEVER_LATER = 10**18  # a step that no run reaches
@@ -124,7 +124,7 @@ class History:
         """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
         return experts_with_own(owners(win_share(self.recent().wins[0])))
 
-    def one_to_one_from(self, hold: int = HOLD, images: int = IMAGES_TO_JUDGE) -> int | None:
+    def one_to_one_from(self, hold: int = HOLD, images: int = IMAGES_IN_VIEW) -> int | None:
         """The first step from which each mechanism had an expert of its own for at least `hold` steps; None without one.
 
         Each row is judged by the newest rows before it that hold `images` images, so a step is at most that much too late."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from icm.ownership import is_one_to_one, owners, win_share
-from icm.runs.history import IMAGES_TO_JUDGE, History, Span
+from icm.runs.history import IMAGES_IN_VIEW, History, Span
 from icm.show.charts import drawn_points
 from icm.show.experts import badge
 
@@ -36,7 +36,7 @@ def events(history: History) -> list[Event]:
     points = drawn_points(history, POINTS)
     if not history.rows:
         return []
-    told = [*_holders(history.spans(points, IMAGES_TO_JUDGE)), *_idle(history.between(points))]
+    told = [*_holders(history.spans(points, IMAGES_IN_VIEW)), *_idle(history.between(points))]
     if history.shape.roster:
         told += _roster(history.spans(points, 1))
     return sorted(told, key=lambda event: event.step)  # stable: those of one step in the order above
@@ -50,7 +50,7 @@ def _holders(seen: Span) -> Iterator[Event]:
     holder: list[int | None] = [None] * seen.wins.shape[2]
     completed, changed = False, True
     for step, images, wins in zip(seen.step.tolist(), seen.images.tolist(), seen.wins):
-        if images < IMAGES_TO_JUDGE:
+        if images < IMAGES_IN_VIEW:
             continue
         owner = owners(win_share(wins))
         for mechanism, expert in enumerate(owner):

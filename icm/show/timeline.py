@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from icm.ownership import win_share
-from icm.runs.history import IMAGES_TO_JUDGE, History
+from icm.runs.history import IMAGES_IN_VIEW, History
 
 COLUMNS = 240  # at most; on most screens a column is then two to four pixels wide
 WHOLE = 255  # the share of an expert that wins all images of a mechanism
@@ -29,12 +29,10 @@ def timeline(history: History, last: int) -> Timeline:
     grid = np.ceil(np.linspace(0, 1, COLUMNS + 1)[1:] ** 2 * last).astype(int)
     points = np.unique(history.points(grid[grid <= history.last_step]))
     points = np.unique(np.append(points[points > 0], history.rows)) if history.rows else points
-    spans = history.spans(points, IMAGES_TO_JUDGE)
+    spans = history.spans(points, IMAGES_IN_VIEW)
     images = np.maximum(spans.wins.sum(axis=1, keepdims=True), 1)
     share = np.round(WHOLE * spans.wins / images).astype(np.uint8).transpose(0, 2, 1)
-    return Timeline(
-        step=spans.step, share=share, order=order(win_share(history.recent(IMAGES_TO_JUDGE).wins[0]))
-    )
+    return Timeline(step=spans.step, share=share, order=order(win_share(history.recent().wins[0])))
 
 
 def order(share: Float[np.ndarray, "expert mechanism"]) -> list[int]:

@@ -32,7 +32,7 @@ def steady() -> None:
 
 def heading(seen: RunView) -> None:
     """Which run it is, and its state; to be called inside a horizontal container."""
-    st.subheader(run_view.title(seen), anchor=False, width="content")
+    st.header(run_view.title(seen), anchor=False, width="content")
     state_badge(seen.state)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from icm.config import ConscienceConfig, RunConfig, mechanism_title
 from icm.errors import ActionableError
 from icm.ownership import roles, win_entropy
-from icm.runs.history import History, run_history
+from icm.runs.history import IMAGES_IN_VIEW, History, run_history
 from icm.runs.index import IndexedRun
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
@@ -28,7 +28,7 @@ WHILE_TRAINING = (
     "cards and icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
 )
 METRIC_HELP = {
-    "One-to-one": "Mechanisms with an expert that owns them and nothing else, over the newest 1,000 images.",
+    "One-to-one": f"Mechanisms with an expert that owns them and nothing else, over the newest {IMAGES_IN_VIEW} images.",
     "Restored": "PSNR of the winners' answers to the true originals, which no expert saw. Higher is better.",
     "Entropy of wins": "Of who wins, in bits: 0 when one expert wins all, the second number when all win equally.",
     "Speed": "Steps per second of the trainer.",

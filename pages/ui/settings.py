@@ -147,7 +147,7 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
                 if on:
                     unit = {"pixels": "px"}.get(kind.unit, kind.unit.split()[0])
                     strength = st.slider(
-                        kind.unit,
+                        f"{mechanism_title(name)}, {kind.unit}",
                         kind.low,
                         kind.high,
                         strength,

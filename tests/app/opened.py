@@ -38,7 +38,7 @@ def put_beside(run: Run) -> None:
 
 def words(app: AppTest) -> str:
     """All that is written on the page, as a person reads it."""
-    kinds = (app.markdown, app.caption, app.title, app.subheader, app.error, app.info, app.warning, app.code)
+    kinds = (app.markdown, app.caption, app.title, app.header, app.error, app.info, app.warning, app.code)
     return unescaped("\n".join(str(element.value) for kind in kinds for element in kind))
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from icm.config import RunConfig
 from icm.files import PROJECT
 from icm.jobs import launch
-from icm.runs.history import IMAGES_TO_JUDGE, run_history
+from icm.runs.history import IMAGES_IN_VIEW, run_history
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from icm.show import story
@@ -89,7 +89,7 @@ def test_a_drag_moves_picture_and_film_without_the_script_which_follows_on_relea
 def test_the_word_under_the_pointer_is_what_the_rows_say(page: Page, server: str, finished: Run) -> None:
     history = run_history(finished, finished.config())
     point = int(history.points(np.array([30]))[0])
-    wins = history.spans(np.array([point]), IMAGES_TO_JUDGE).wins[0][:, 2]
+    wins = history.spans(np.array([point]), IMAGES_IN_VIEW).wins[0][:, 2]
     said = [
         f"E{expert} {round(100 * wins[expert] / wins.sum())} %"
         for expert in np.argsort(-wins, kind="stable")

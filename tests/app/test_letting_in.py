@@ -68,7 +68,7 @@ ELEMENTS = (
     "st.markdown(f'**{text}** after')",
     "st.caption(text)",
     "st.title(text, anchor=False)",
-    "st.subheader(text, anchor=False, width='content')",
+    "st.header(text, anchor=False, width='content')",
     "st.error(text, icon=':material/error:')",
     "st.warning(f'There is no run {text} here', icon=':material/link_off:')",
     "st.info(text)",
