@@ -67,7 +67,7 @@ def take(page: Page, path: str, ready: str, name: str) -> None:
 
 def main(run: str = "pretrained", other: str | None = None) -> None:
     pages = {
-        "home": ("", ".icm-grid img"),
+        "home": ("", "canvas.film[data-step]"),
         "train": ("train?preset=quick", "text=The same from a terminal"),
         "monitor": (f"monitor?run={run}", ".st-key-one-expert img"),
         "draw": ("draw", ".icm-everyone img"),
@@ -90,7 +90,9 @@ def main(run: str = "pretrained", other: str | None = None) -> None:
             for kind, width in WIDTHS.items():
                 for theme in ("light", "dark"):
                     context = browser.new_context(
-                        viewport={"width": width, "height": 900}, color_scheme=theme
+                        viewport={"width": width, "height": 900},
+                        color_scheme=theme,
+                        reduced_motion="reduce",
                     )
                     page = context.new_page()
                     for name, (path, ready) in pages.items():

@@ -16,6 +16,7 @@ from icm.images.mechanisms import apply_one, parse
 from icm.images.unseen import load_unseen
 from icm.measure.evaluation import networks, play, psnr
 from icm.method.networks import Discriminator, ExpertBank
+from icm.runs.film import film_due
 from icm.runs.run import SHIPPED, Run
 
 SHIPPED_RUN = Run(Path(__file__).parents[1] / "checkpoints" / SHIPPED)
@@ -44,13 +45,14 @@ def drawn(images: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.stack([sketch.as_drawn(sheet) for sheet in sheets])).float()[:, None]
 
 
-def test_it_is_small_and_has_snapshots_from_the_start_to_the_end() -> None:
+def test_it_is_small_and_has_snapshots_and_a_film_from_the_start_to_the_end() -> None:
     files = [path for path in SHIPPED_RUN.folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 12e6
     steps = SHIPPED_RUN.snapshots.steps()
-    assert steps[0] == 0
-    assert steps[-1] == SHIPPED_RUN.config().training.steps
-    assert len(steps) >= 4
+    last = SHIPPED_RUN.config().training.steps
+    assert (steps[0], steps[-1]) == (0, last)
+    assert len(steps) >= 3
+    assert SHIPPED_RUN.film.steps() == [step for step in range(last + 1) if film_due(step, last)]
 
 
 def test_its_card_says_where_it_comes_from() -> None:

@@ -53,8 +53,10 @@ function drawFilm(canvas, view, now) {
   const side = found.picture.width / data.experts
   const point = pointAt(view, found.step)
   const down = layout.narrow ? cell + GAP : layout.row
+  const left = layout.narrow ? 2 * (cell + 1) + SPACE : 0 // elsewhere the digits stand beside the names
+  if (left) data.mechanisms.forEach((_, row) => drawDigits(draw, view, row, left - SPACE, HEAD + row * down, cell))
   data.order.forEach((expert, column) => {
-    const x = column * (cell + 1)
+    const x = left + column * (cell + 1)
     draw.fillStyle = view.text
     draw.font = `600 11px ${view.font}`
     draw.textAlign = "center"
@@ -73,12 +75,11 @@ function drawFilm(canvas, view, now) {
 }
 
 // The row's digit as it is, and as its mechanism changes it, up to `right`.
-function drawDigits(draw, { data: { film }, layout }, row, right, top) {
+function drawDigits(draw, { data: { film } }, row, right, top, cell) {
   const digits = film && films.get(frame(film, "digits"))
   if (!digits) return
   const side = digits.height / 2
-  const cell = layout.row - GAP
   for (const part of [0, 1]) {
-    draw.drawImage(digits, row * side, part * side, side, side, right - (2 - part) * (cell + 2), top, cell, cell)
+    draw.drawImage(digits, row * side, part * side, side, side, right - (2 - part) * (cell + 1), top, cell, cell)
   }
 }

@@ -7,7 +7,7 @@
 const AXIS = 30 // CSS pixels below the rows, for steps and events
 const HEAD = 20 // above them, for the experts' names
 const GAP = 3 // between two rows
-const NARROW = 620 // a component less wide has its pictures one below the other
+const NARROW = { without: 620, with: 900 } // less wide, without or with a film, the pictures stand one below the other
 const SPACE = 12 // between two pictures that stand side by side
 const FULL_PLAY = 9000 // ms to play a whole run
 const REST = 350 // ms after the last key before the script hears of it
@@ -36,7 +36,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function lay() {
     const width = root.clientWidth
-    const narrow = width < NARROW
+    const narrow = width < NARROW[data.film ? "with" : "without"]
     root.classList.toggle("narrow", narrow)
     view.layout = layoutOf(data, width, narrow)
     for (const [name, canvas] of Object.entries(canvases)) {
@@ -69,7 +69,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const words = told ? `Step ${group(told[0])} · ${told[1]}` : data.before
     const said = find(".said")
     if (said.textContent !== words) said.textContent = words
-    find(".now").textContent = `After step ${group(now)}: ${ownCount(view, now)} of ${data.mechanisms.length} one-to-one`
+    find(".now").textContent = `Step ${group(now)}: ${ownCount(view, now)} of ${data.mechanisms.length} one-to-one`
     find(".when").textContent = `step ${group(now)} of ${group(data.steps)}`
     find(".play").textContent = kept.playing === null ? "▶ Play" : "■ Stop"
     find(".newest").hidden = kept.at === null
@@ -209,7 +209,7 @@ function layoutOf(data, width, narrow) {
   const ending = alone ? 34 : 8 // the owner's badge stands at the end of its row where no ribbons go on from there
   const box = (wide) => ({ width: wide, height })
   if (narrow) {
-    const cell = Math.min(34, Math.floor(width / (data.experts + 2)))
+    const cell = Math.min(34, Math.floor((width - SPACE) / (data.experts + 2)) - 1) // with the digit before and after
     return {
       row,
       narrow,
@@ -397,7 +397,7 @@ function drawLabels(draw, view) {
     draw.fillStyle = view.text
     draw.font = `${row === kept.row ? 600 : 400} 13px ${view.font}`
     drawName(draw, view, symbol, name, middle)
-    if (!layout.narrow) drawDigits(draw, view, row, layout.time.left - 8, top)
+    if (!layout.narrow) drawDigits(draw, view, row, layout.time.left - 8, top, layout.row - GAP)
   })
 }
 
