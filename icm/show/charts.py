@@ -12,7 +12,7 @@ from icm.show.experts import DASHES, badge, colour
 
 POINTS = 300  # at most, in a series
 MUTED = "#808080"  # legible on a light page and on a dark one, where it is large
-NEUTRAL = ("#66758a", "#3b8a72", "#9a7bb0")  # of lines and bars that are no expert's
+NEUTRAL = ("#66758a", "#3b8a72", "#9a7bb0", "#a8763e", "#c0596b")  # of lines and bars that are no expert's
 GREY = "rgba(128,128,128,0.25)"
 # At the top the legend would overlap the name of the axis and the tools.
 LEGEND = {"type": "scroll", "left": 0, "bottom": 0}
