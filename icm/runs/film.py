@@ -21,7 +21,8 @@ DENSE = (250, 5)  # up to this step a picture every so many steps
 SPARSE = 25  # steps between two pictures after that, or twice, three times … as many in a long run
 MOST_SPARSE = 80  # pictures after `DENSE`
 COPIES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # identity steps; later ones have no picture
-QUALITY = 70  # of WebP: a picture of ten experts and ten mechanisms then has some 15 kB
+# Of WebP: a picture of ten experts and ten mechanisms has some 17 kB and takes 5 ms; the default method takes 10 for 3 % less.
+QUALITY, METHOD = 70, 2
 DIGITS = "digits"
 NAME = re.compile(r"digits|copy_\d{6,18}|\d{6,18}")
 
@@ -101,7 +102,7 @@ class Film:
         pixels = (images.clip(0, 1) * 255).round().astype(np.uint8)
         table = pixels.transpose(1, 2, 0, 3).reshape(rows * height, columns * width)
         buffer = io.BytesIO()
-        Image.fromarray(table).save(buffer, format="WEBP", quality=QUALITY)
+        Image.fromarray(table).save(buffer, format="WEBP", quality=QUALITY, method=METHOD)
         files.write_whole(self._path(name), buffer.getvalue())
 
     def _path(self, name: str) -> Path:
