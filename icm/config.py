@@ -38,6 +38,11 @@ def mechanism_title(spec: str) -> str:
     return spec.replace("_", "-")
 
 
+def mechanism_name(spec: str) -> str:
+    """The mechanism without its strength, as a person reads it: `down_right=6` becomes `down-right`."""
+    return mechanism_title(spec.partition("=")[0])
+
+
 class ConfigError(ActionableError, ValueError):
     """A configuration that cannot be run; the message is one sentence with the value and the remedy."""
 

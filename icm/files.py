@@ -86,6 +86,15 @@ def write_whole(path: Path, content: bytes) -> None:
         flush_folder(path.parent)
 
 
+def prepare_folder(folder: Path) -> None:
+    """Makes the folder where it is missing and removes what a killed writer left in it; FileError when it is a link."""
+    with on_disk(folder, "made"):
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a link")
+        folder.mkdir(exist_ok=True)
+    sweep(folder)
+
+
 def is_temporary(name: str) -> bool:
     """Whether a killed writer leaves files of such a name: `.config.json.123-4.tmp`, in older versions `.config.json.123`."""
     return re.fullmatch(r"\..+\.(tmp|\d+)", name) is not None

@@ -182,10 +182,11 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
 
 
 def shown_expert(then: History, row: int) -> int:
-    """The expert that the link names, else the owner of the mechanism, else the one that wins most of it."""
+    """The expert that the link names, else the one that wins most of the mechanism."""
     players = then.plays()
     named = {badge(each): each for each in players}.get(st.query_params.get("expert", ""))
-    return named if named is not None else max(players, key=lambda each: then.recent().wins[0][each, row])
+    wins = then.recent().wins[0]
+    return named if named is not None else max(players, key=lambda each: wins[each, row])
 
 
 def choose_expert() -> None:

@@ -16,7 +16,7 @@ from icm.runs.film import film_due
 from icm.runs.run import Run
 from icm.runs.status import Phase, Status
 
-# When the networks are kept for the time slider: (up to step, every so many steps). Dense while experts still take
+# When the networks are kept, for pages that ask them as they were: (up to step, every so many steps). Dense while experts still take
 # mechanisms from one another, sparse once that is decided. No run has more than 10**9 steps (MOST_STEPS in config.py).
 SNAPSHOTS = ((100, 25), (300, 50), (1000, 100), (10**9, 250))
 

@@ -4,7 +4,6 @@ film/000250.webp is the picture of step 250: a row for each mechanism, a column 
 film/copy_000010.webp is one of the identity phase, and film/digits.webp has the digits: above as they are, below as the
 mechanisms change them. No torch: answers come as numpy arrays."""
 
-import errno
 import io
 import re
 from collections.abc import Callable
@@ -91,11 +90,7 @@ class Film:
 
     def prepare(self) -> None:
         """For the trainer that holds the lock: makes the folder where an older run lacks it, removes what a killed writer left."""
-        with files.on_disk(self.folder, "made"):
-            if self.folder.is_symlink():
-                raise OSError(errno.ELOOP, "it is a link")
-            self.folder.mkdir(exist_ok=True)
-        files.sweep(self.folder)
+        files.prepare_folder(self.folder)
 
     def _write(self, name: str, images: Float[np.ndarray, "column row height width"]) -> None:
         columns, rows, height, width = images.shape

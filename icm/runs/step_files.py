@@ -1,6 +1,5 @@
 """Arrays that a run keeps by step: its snapshots (networks only) and its states (all that a resume needs)."""
 
-import errno
 import re
 from pathlib import Path
 
@@ -50,11 +49,7 @@ class StepFiles:
 
     def prepare(self) -> None:
         """For the trainer that holds the lock: makes the folder where an older run lacks it, removes what a killed writer left."""
-        with files.on_disk(self.folder, "made"):
-            if self.folder.is_symlink():
-                raise OSError(errno.ELOOP, "it is a link")
-            self.folder.mkdir(exist_ok=True)
-        files.sweep(self.folder)
+        files.prepare_folder(self.folder)
 
     def _remove(self, steps: list[int]) -> None:
         for step in steps:

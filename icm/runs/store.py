@@ -8,7 +8,7 @@ hidden at first, and renamed once it is complete. No torch here: arrays are nump
 #    config.json  environment.json  lock  start.lock  status.json  metrics.jsonl  history.f8  log.txt  STOP  label.txt
 #    card.json                           only in an exported run
 #    measured.json                       only in a run of a study: what `icm evaluate` found at its end
-#    snapshots/step_000500.safetensors   networks only: what evaluation and the time slider read
+#    snapshots/step_000500.safetensors   networks only: what evaluation and the pages ask
 #    film/000250.webp                    everyone's answers to a few fixed digits at that step, for the playhead
 #    state/step_000500.safetensors       everything a resume needs; the newest two are kept
 

@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from icm.config import SYMBOLS, RunConfig, mechanism_title
+from icm.config import SYMBOLS, RunConfig, mechanism_name
 from icm.ownership import MAJORITY
 from icm.runs.errors import StoreError
 from icm.runs.film import DIGITS
@@ -28,7 +28,7 @@ ROW, GAP, CELL = 34, 3, 31
 NAME, TIME, RIBBONS, BADGE = 118, 400, 150, 40
 LABEL = NAME + 2 * (CELL + 1) + 8  # with a digit before and after
 TOP, BOTTOM, EDGE = 64, 30, 14
-INK, PAPER, EMPTY = "#262730", "#ffffff", "#f0f2f6"
+INK, PAPER = "#262730", "#ffffff"
 SIDE = 32  # pixels of an image in the film
 TICKS = (0, 10, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -41,7 +41,7 @@ def moving_picture(run: Run) -> bytes:
     if not history.rows or not films:
         raise StoreError(f"run {run.id} has no film to draw from; train one like it, and it will have one")
     seen = timeline(history, history.last_step)
-    names = [mechanism_title(spec.partition("=")[0]) for spec in config.mechanisms]
+    names = [mechanism_name(spec) for spec in config.mechanisms]
     told = story.words(story.events(history), names)
     moments = np.round(np.linspace(0, 1, FRAMES) ** 2 * history.last_step).astype(int).tolist()
     board = Board(config, seen, names, digits=_film(run, DIGITS))

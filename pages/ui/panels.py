@@ -117,7 +117,7 @@ def rules(config: RunConfig, then: History) -> None:
 
 
 def learner(lines: Span, then: History, marked: int | None) -> None:
-    """The same as lines."""
+    """What the conscience adds and decides, and how many experts play in an open roster, as lines."""
     if then.conscience:
         _side_by_side(
             (

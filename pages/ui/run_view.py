@@ -9,7 +9,7 @@ from math import isfinite, log2
 import numpy as np
 from jaxtyping import Int
 
-from icm.config import ConscienceConfig, RunConfig, mechanism_title
+from icm.config import ConscienceConfig, RunConfig, mechanism_name, mechanism_title
 from icm.errors import ActionableError
 from icm.ownership import roles, win_entropy
 from icm.runs.history import IMAGES_IN_VIEW, History, run_history
@@ -24,8 +24,8 @@ LARGEST = 2**53 - 1  # beyond it a browser's numbers have gaps
 
 SOURCES = {"mnist": "MNIST", "builtin": "built-in digits"}
 WHILE_TRAINING = (
-    "Wins and PSNR are counted while the networks learn and, with batch norm, with the statistics of each batch. Compare, "
-    "cards and icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
+    "Wins and PSNR are counted while the networks learn and, with batch norm, with the statistics of each batch. Compare "
+    "and icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."
 )
 METRIC_HELP = {
     "One-to-one": f"Mechanisms with an expert that owns them and nothing else, over the newest {IMAGES_IN_VIEW} images.",
@@ -237,7 +237,7 @@ def table_row(found: IndexedRun) -> dict[str, object]:
 
 def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> list[str]:
     """What each expert undoes, in words."""
-    names = [_without_strength(spec) for spec in specs]
+    names = [mechanism_name(spec) for spec in specs]
     found = roles(wins)
     words = {expert: names[mechanism] for expert, mechanism in found.single.items()}
     words |= {
@@ -250,7 +250,7 @@ def role_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) 
 
 def unowned_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str]) -> list[str]:
     """The mechanisms that nobody owns, in words."""
-    return [_without_strength(specs[each]) for each in roles(wins).unowned]
+    return [mechanism_name(specs[each]) for each in roles(wins).unowned]
 
 
 def roles_of(run: Run) -> list[str]:
@@ -258,7 +258,3 @@ def roles_of(run: Run) -> list[str]:
     config = run.config()
     rows = run_history(run, config)
     return role_words(rows.recent().wins[0], config.mechanisms)
-
-
-def _without_strength(spec: str) -> str:
-    return mechanism_title(spec.partition("=")[0])

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-from icm.config import SYMBOLS, RunConfig, mechanism_title
+from icm.config import SYMBOLS, RunConfig, mechanism_name
 from icm.runs.history import History
 from icm.runs.run import Run
 from icm.show import story
@@ -49,7 +49,8 @@ _component = component(
     html=HTML,
     css=(_BESIDE / "timeline.css").read_text(encoding="utf-8"),
     js="\n".join(
-        (_BESIDE / f"{name}.js").read_text(encoding="utf-8") for name in ("timeline", "ribbons", "film")
+        (_BESIDE / f"{name}.js").read_text(encoding="utf-8")
+        for name in ("timeline", "shares", "ribbons", "film")
     ),
 )
 
@@ -83,7 +84,7 @@ def timeline(
     script hears of nothing."""
     of = last or config.training.steps
     found = numbers_of(history, of)
-    names = [mechanism_title(spec.partition("=")[0]) for spec in config.mechanisms]
+    names = [mechanism_name(spec) for spec in config.mechanisms]
     data: dict[str, Any] = {
         "key": key,
         "run": _name(run),
