@@ -68,10 +68,12 @@ def thin(base: RunConfig) -> RunConfig:
 
 
 def opened(base: RunConfig, start: int) -> RunConfig:
-    """`base` with an open roster of at most `MOST` experts, of which `start` begin, and time to hire as many as are missing."""
+    """`base` with an open roster of at most `MOST` experts, of which `start` begin, and time to hire as many as are missing.
+
+    And one more who was dismissed too early: a dismissal and a hire take `grace` steps each, and so does the last one's search for work."""
     roster = replace(base.roster, rule="open", start=start)
     missing = max(0, len(base.mechanisms) - start)
-    until = max(base.conscience.until, (missing + 2) * roster.grace)
+    until = max(base.conscience.until, (missing + 4) * roster.grace if missing else 0)
     return replace(
         base,
         model=replace(base.model, experts=MOST),

@@ -2,21 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from icm.runs.history import History, Span
 from icm.show.experts import DASHES, badge, colour
+from icm.show.legible import FAINT, FULL, Option, ink_on, parts
 
 POINTS = 300  # at most, in a series
-MUTED = "#808080"  # legible on a light page and on a dark one, where it is large
+FRAME = "#808080"  # of a cell; 3:1 on both pages
 NEUTRAL = ("#66758a", "#3b8a72", "#9a7bb0", "#a8763e", "#c0596b")  # of lines and bars that are no expert's
 GREY = "rgba(128,128,128,0.25)"
 # At the top the legend would overlap the name of the axis and the tools.
 LEGEND = {"type": "scroll", "left": 0, "bottom": 0}
-Option = dict[str, Any]
 
 
 def drawn_points(history: History, most: int = POINTS) -> Int[np.ndarray, " end"]:
@@ -30,27 +29,22 @@ def drawn_points(history: History, most: int = POINTS) -> Int[np.ndarray, " end"
     return points if history.rows % every == 0 else np.append(points, history.rows)
 
 
-def _toolbox(**more: Option) -> Option:
-    """Small tools in the corner; every chart can be saved."""
-    return {
-        "right": 0,
-        "top": 0,
-        "itemSize": 12,
-        "feature": {**more, "saveAsImage": {"title": "Save as PNG"}},
-    }
-
-
 def _line_chart(y_name: str) -> Option:
     return {
         "animation": False,
         "grid": {"left": 8, "right": 52, "top": 34, "bottom": 30, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True},
-        "toolbox": _toolbox(
-            dataZoom={
-                "yAxisIndex": "none",
-                "title": {"zoom": "Zoom: drag over steps", "back": "Back"},
-            }
-        ),
+        "toolbox": {
+            "right": 0,
+            "top": 0,
+            "itemSize": 12,
+            "feature": {
+                "dataZoom": {
+                    "yAxisIndex": "none",
+                    "title": {"zoom": "Zoom: drag over steps", "back": "Back"},
+                }
+            },
+        },
         "xAxis": {
             "type": "value",
             "name": "step",
@@ -121,7 +115,10 @@ def _expert_lines(
             "endLabel": {
                 "show": True,
                 "formatter": "{a}",
-                "color": colour(expert),
+                "color": ink_on(colour(expert)),
+                "backgroundColor": colour(expert),
+                "borderRadius": 3,
+                "padding": [2, 4, 1],
                 "fontWeight": "bold",
                 "minMargin": 2,
             },
@@ -193,9 +190,8 @@ def wins_table(
     ]
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 8, "top": 40, "bottom": 30, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 8, "bottom": 30, "containLabel": True},
         "tooltip": {"formatter": "{b}", "confine": True},
-        "toolbox": _toolbox(),
         "xAxis": {
             "type": "category",
             "data": [badge(expert) for expert in experts],
@@ -215,7 +211,7 @@ def wins_table(
             "show": False,
             "min": 0,
             "max": 1,
-            "inRange": {"color": ["rgba(63,144,218,0.05)", "#3f90da"]},
+            "inRange": {"color": [f"rgba({','.join(map(str, parts(FULL)))},{FAINT})", FULL]},
         },
         "series": [
             {
@@ -230,12 +226,8 @@ def wins_table(
 
 def _cell(value: tuple[int, int, float], words: str, framed: bool) -> Option:
     share = value[2]
-    label = {
-        "show": share >= 0.1,
-        "formatter": f"{100 * share:.0f}",
-        "color": "#000000" if share > 0.3 else MUTED,
-    }
-    frame = {"itemStyle": {"borderWidth": 3, "borderColor": MUTED}} if framed else {}
+    label = {"show": share >= 0.1, "formatter": f"{100 * share:.0f}"}
+    frame = {"itemStyle": {"borderWidth": 3, "borderColor": FRAME}} if framed else {}
     return {"value": list(value), "name": words, "label": label, **frame}
 
 
@@ -245,9 +237,8 @@ def totals(span: Span) -> Option:
     experts = span.answered[0].nonzero()[0].tolist()
     return {
         "animation": False,
-        "grid": {"left": 8, "right": 44, "top": 40, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 44, "top": 8, "bottom": 8, "containLabel": True},
         "tooltip": {"trigger": "item", "confine": True},
-        "toolbox": _toolbox(),
         "xAxis": {"type": "value", "show": False},
         "yAxis": {
             "type": "category",
@@ -332,7 +323,6 @@ def quality_by_mechanism(
         "grid": {"left": 8, "right": 8, "top": 34, "bottom": 34, "containLabel": True},
         "tooltip": {"trigger": "axis", "confine": True},
         "legend": LEGEND,
-        "toolbox": _toolbox(),
         "xAxis": {"type": "category", "data": list(labels), "axisLabel": {"interval": 0, "rotate": 35}},
         "yAxis": {
             "type": "value",

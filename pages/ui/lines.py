@@ -75,7 +75,7 @@ def score_panels(history: History, smoothing: int, mechanisms: list[str], marked
             if index < len(mechanisms):
                 with column:
                     st.caption(plain(mechanisms[index]))
-                    st.echarts_chart(
+                    panels.drawn(
                         charts.score_panel(lines, index, marked),
                         height=PANEL_HEIGHT,
                         key=f"panel {index}",

@@ -9,7 +9,7 @@ from icm.config import RunConfig
 from icm.runs.history import History, Span
 from icm.runs.status import RunState
 from icm.show import charts
-from icm.show.charts import Option
+from icm.show.legible import Option, on_page
 from pages.ui import clock, html, run_view
 from pages.ui.html import plain
 from pages.ui.run_view import METRIC_HELP, STATE_HELP, STATES, RunView
@@ -92,7 +92,19 @@ def chart(
     """A chart in a box under its heading."""
     with st.container(border=True):
         st.markdown(heading)
-        st.echarts_chart(option, height=height, key=key, alt=alt, on_select=on_select)
+        drawn(option, height, key, alt, on_select)
+
+
+def drawn(
+    option: Option,
+    height: int,
+    key: str,
+    alt: str,
+    on_select: Callable[[], None] | Literal["ignore"] = "ignore",
+) -> None:
+    """The chart itself, with text that can be read on pages of the reader's theme."""
+    shown = on_page(option, st.context.theme.type or "light")
+    st.echarts_chart(shown, height=height, key=key, alt=alt, on_select=on_select)
 
 
 RACE = "**The race** · share of the images that each expert wins"

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from icm.config import RunConfig
-from icm.runs.run import Run
+from icm.files import PROJECT
+from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from tests.app.laboratory import Laboratory, started, tab
 
@@ -90,3 +91,9 @@ def finished(store: RunStore, root: Path, tiny: RunConfig) -> Run:
         list(trainer.train(run, root))
     assert run.snapshots.steps() == [0, 25, 50, 60]
     return run
+
+
+@pytest.fixture
+def boxed(store: RunStore) -> Run:
+    """The run that ships with the project, in the test's store."""
+    return Run(shutil.copytree(PROJECT / "checkpoints" / SHIPPED, store.root / "boxed"))

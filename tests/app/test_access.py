@@ -1,14 +1,12 @@
 """Everybody can use the pages: what axe-core finds on each of them in a real browser, in both themes, and a run without a mouse."""
 
 import re
-import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from icm.files import PROJECT
-from icm.runs.run import SHIPPED, Run
+from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.app.frames import settled
 from tests.app.laboratory import tab
@@ -22,12 +20,6 @@ PAGES = {
     "compare?run=boxed": ".st-key-everyone img, [data-testid=stImage] img",
     "versus?left=boxed&right=a-run": "canvas.time[data-step]",
 }
-
-
-@pytest.fixture
-def boxed(store: RunStore) -> Run:
-    """The run that ships with the project, in the test's store."""
-    return Run(shutil.copytree(PROJECT / "checkpoints" / SHIPPED, store.root / "boxed"))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -2,7 +2,6 @@
 once the hand lets go, grows with a live run, and shows what the rows and the film say."""
 
 import re
-import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from icm.config import RunConfig
-from icm.files import PROJECT
 from icm.jobs import launch
 from icm.runs.history import IMAGES_IN_VIEW, run_history
-from icm.runs.run import SHIPPED, Run
+from icm.runs.run import Run
 from icm.runs.store import RunStore
 from icm.show import story
 from icm.show.timeline import timeline
@@ -59,12 +57,6 @@ def place_of(canvas: Locator, step: float, last: int, row: int) -> tuple[float, 
 
 def drawn(canvas: Locator) -> str:
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
-
-
-@pytest.fixture
-def boxed(store: RunStore) -> Run:
-    """The run that ships with the project, in the test's store."""
-    return Run(shutil.copytree(PROJECT / "checkpoints" / SHIPPED, store.root / "boxed"))
 
 
 def test_a_drag_moves_picture_and_film_without_the_script_which_follows_on_release(
