@@ -169,7 +169,7 @@ class RosterConfig:
     twins: float = 4.0
     """An expert is dismissed whose answers to the images that it wins are nearer to another's than to most by so many dB."""
     vain: int = 2
-    """How many experts may be dismissed, one after the other, before nobody is hired any more."""
+    """How many hires in a row may be in vain, somebody being dismissed after each, before nobody is hired any more."""
 
     def __post_init__(self) -> None:
         _require_choices(self, "roster.")

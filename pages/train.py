@@ -43,7 +43,8 @@ def preset_cards(chosen: str | None) -> None:
     """What each preset shows, and how long it takes on this machine."""
     store = picker.store()
     durations = store.durations()
-    training = any(each.state in TRAINING for each in picker.runs())
+    runs = picker.runs()
+    training = any(each.state in TRAINING for each in runs)
     job = timings().get(store.root)
     if durations is None and not training:
         with telling():
@@ -58,7 +59,9 @@ def preset_cards(chosen: str | None) -> None:
                     f"{len(config.mechanisms)} mechanisms · {config.training.steps:,} steps"
                 )
                 seconds = (durations or {}).get(name)
-                st.caption(decisions.timed_in_words(seconds, training, timing=job is None or job.running))
+                tried = job is None or job.running
+                like = decisions.run_like(config, runs)
+                st.caption(decisions.timed_in_words(seconds, training, timing=tried, like=like))
             choose_button(name, picked=name == chosen)
     if durations is None and job is not None and not job.running:
         said = job.last_words() or "It ended without a word."

@@ -8,6 +8,7 @@ import pytest
 from icm.config import RunConfig
 from icm.measure.evaluation import Evaluation
 from icm.presets import preset
+from icm.runs.index import IndexedRun
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
 from icm.runs.store import RunStore
@@ -21,6 +22,7 @@ from pages.ui.decisions import (
     lines_of_card,
     next_preset,
     pace,
+    run_like,
     seconds_for_a_row,
     step_in_link,
     timed_in_words,
@@ -83,6 +85,22 @@ def test_why_a_preset_has_no_time_is_said() -> None:
     assert "could not be timed" in timed_in_words(None, training=True, timing=False)
     assert "not timed while" in timed_in_words(None, training=True, timing=True)
     assert "being timed" in timed_in_words(None, training=False, timing=True)
+
+
+def test_a_preset_takes_as_long_as_its_newest_finished_run_here(store: RunStore) -> None:
+    tiny = preset("tiny")
+
+    def run(name: str, config: RunConfig, state: RunState = "finished") -> IndexedRun:
+        made = store.create(name, config, {})
+        return IndexedRun(made, 0.0, name, trained=True, config=config, state=state, seconds=125.0)
+
+    same, other = run("same", replace(tiny, seed=7, source="builtin")), run("other", preset("quick"))
+    unfinished, gone_bad = run("half", tiny, "stopped"), replace(run("bad", tiny), config=None, state=None)
+    from_elsewhere = run("box", tiny)
+    from_elsewhere.run.write_card({})
+    assert run_like(tiny, [other, unfinished, gone_bad, from_elsewhere]) is None
+    assert run_like(tiny, [other, from_elsewhere, same, run("older", tiny)]) == same
+    assert "about 2 min on this machine, as same took" in timed_in_words(5.0, False, True, like=same)
 
 
 def test_what_differs_is_listed_with_both_values(store: RunStore, short: RunConfig) -> None:

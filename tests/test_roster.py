@@ -98,6 +98,16 @@ def test_one_more_is_hired_when_all_is_quiet_until_two_were_hired_in_vain() -> N
     assert roster.players == [0, 1, 2, 3]
 
 
+def test_a_hire_is_in_vain_once_however_many_leave_after_it() -> None:
+    roster = roster_of([0.25] * 4, {})
+    assert roster.hire(step=20) == 4
+    roster.share[4] = 0.25
+    roster.share[:2] = 0.01
+    assert [roster.dismiss(step) for step in (30, 40, 50)] == [1, 0, None]
+    assert roster.in_vain == 1
+    assert roster.hire(step=60) == 0
+
+
 def test_nobody_is_hired_where_all_play() -> None:
     roster = roster_of([0.2] * 5, {}, start=5)
     assert roster.hire(step=50) is None

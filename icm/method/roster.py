@@ -34,7 +34,7 @@ class Roster:
     newcomer: list[Tensor]  # one expert as it was when the competition began
     changed: int = 0  # the step of the last dismissal or hire
     hires: int = 0
-    in_vain: int = 0  # dismissals since the last hire that found work
+    in_vain: int = 0  # hires after which somebody was dismissed before the next one, since the last after which nobody was
 
     @classmethod
     def of(cls, config: RosterConfig, bank: ExpertBank) -> "Roster":
@@ -66,9 +66,9 @@ class Roster:
         One at a time: the others may part when it is gone."""
         found = self._dispensable(step)
         if found is not None:
+            self.in_vain += self._newest_is_a_hire()
             self.players.remove(found)
             self.changed = step
-            self.in_vain += self.hires > 0
             self._compare_anew()
         return found
 
@@ -95,7 +95,7 @@ class Roster:
 
         One is hired when nothing has changed for `grace` steps: then the last one hired has found work, or was dismissed."""
         free = [expert for expert in range(self.experts) if expert not in self.players]
-        if self.hires and int(self.since.max()) == self.changed:
+        if self._newest_is_a_hire():
             self.in_vain = 0  # nobody was dismissed since the last hire
         if not free or self.in_vain >= self.config.vain or step - self.changed < self.config.grace:
             return None
@@ -106,6 +106,10 @@ class Roster:
         self.share[hired] = 0
         self._compare_anew()
         return hired
+
+    def _newest_is_a_hire(self) -> bool:
+        """Whether nobody was dismissed since the last hire; False before the first one."""
+        return self.hires > 0 and int(self.since.max()) == self.changed
 
     def counters(self) -> list[int]:
         return [self.changed, self.hires, self.in_vain]

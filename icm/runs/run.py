@@ -113,10 +113,14 @@ class Run:
     def write_environment(self, environment: dict[str, Any]) -> None:
         files.write_json(self.folder / "environment.json", environment)
 
+    @property
+    def exported(self) -> bool:
+        """Whether it came here as a file, trained perhaps on another machine."""
+        return os.path.lexists(self.folder / "card.json")
+
     def card(self) -> dict[str, Any] | None:
         """What was measured when the run was exported; None for a run that is no export."""
-        path = self.folder / "card.json"
-        return read_card(path) if os.path.lexists(path) else None
+        return read_card(self.folder / "card.json") if self.exported else None
 
     def write_card(self, card: dict[str, Any]) -> None:
         files.write_json(self.folder / "card.json", card)

@@ -3,12 +3,15 @@
 A page is widgets and calls of these functions, so that each decision has a unit test."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from icm.config import RunConfig, changed_fields
+from icm.runs.index import IndexedRun
+from pages.ui.html import plain
 from pages.ui.run_view import LARGEST, RunView, apart, duration
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
@@ -45,8 +48,27 @@ def step_in_link(said: str | None, newest: int) -> int | None:
     return int(said) if int(said) < newest else None
 
 
-def timed_in_words(seconds: float | None, training: bool, timing: bool) -> str:
-    """Markdown: how long a preset takes here, or why that is not known. `timing`: False when timing was tried and failed."""
+def run_like(preset: RunConfig, runs: Sequence[IndexedRun]) -> IndexedRun | None:
+    """The newest finished run that was trained here and differs from the preset in its seed, its digits or its device alone."""
+    for each in runs:
+        if each.config is None or each.state != "finished" or each.run.exported:
+            continue
+        same = replace(preset, seed=each.config.seed, source=each.config.source, device=each.config.device)
+        if each.config == same:
+            return each
+    return None
+
+
+def timed_in_words(
+    seconds: float | None, training: bool, timing: bool, like: IndexedRun | None = None
+) -> str:
+    """Markdown: how long a preset takes here, or why that is not known. `timing`: False when timing was tried and failed.
+
+    `seconds` were timed on a few steps, perhaps while the machine was busy; `like` is a run that was trained to its end."""
+    if like is not None:
+        return (
+            f":material/timer: about {duration(like.seconds)} on this machine, as {plain(like.run.id)} took"
+        )
     if seconds is not None:
         return f":material/timer: at most {duration(seconds)} on this machine, timed"
     if not timing:
