@@ -320,7 +320,7 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
     _require(isinstance(values, Mapping), f"{prefix.rstrip('.') or 'config'} is {values!r}; it holds fields")
     assert isinstance(values, Mapping)
     values = {name: value for name, value in values.items() if REMOVED.get(prefix + name, ...) != value}
-    types = get_type_hints(section)
+    types = _types(section)
     for name in sorted(types.keys() ^ values.keys()):
         _require(
             prefix + name in ADDED and name in types,
@@ -332,6 +332,12 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
             f"{prefix}{name} is {value!r}, which is no value for it",
         )
     return {name: _from_json(value, types[name]) for name, value in values.items()}
+
+
+@cache
+def _types(section: type) -> dict[str, Any]:
+    """The types of its fields. Finding them out takes longer than all the rest, and pages ask many times a second."""
+    return get_type_hints(section)
 
 
 def _from_json(value: Any, kind: Any) -> Any:

@@ -8,16 +8,24 @@ from jaxtyping import Float, Num
 MAJORITY = 0.5  # an owner wins more than this share of a mechanism's images
 
 
-def win_share(wins: Num[np.ndarray, "expert mechanism"]) -> Float[np.ndarray, "expert mechanism"]:
+def win_share(
+    wins: Num[np.ndarray, "*point expert mechanism"],
+) -> Float[np.ndarray, "*point expert mechanism"]:
     """Share of each mechanism's images that each expert won; 0 for a mechanism without an image."""
-    return wins / np.maximum(wins.sum(axis=0), 1)
+    return wins / np.maximum(wins.sum(axis=-2, keepdims=True), 1)
 
 
 def owners(share: Float[np.ndarray, "expert mechanism"]) -> list[int | None]:
     """For each mechanism the expert that wins most of its images, None where no expert has a majority."""
-    best = share.argmax(axis=0)
+    return owners_at(share[None])[0]
+
+
+def owners_at(share: Float[np.ndarray, "point expert mechanism"]) -> list[list[int | None]]:
+    """`owners` at each of some points."""
+    best, most = share.argmax(axis=1).tolist(), share.max(axis=1).tolist()
     return [
-        int(expert) if share[expert, mechanism] > MAJORITY else None for mechanism, expert in enumerate(best)
+        [expert if won > MAJORITY else None for expert, won in zip(experts, shares)]
+        for experts, shares in zip(best, most)
     ]
 
 

@@ -8,6 +8,7 @@ Axes: point, expert, mechanism. Numpy only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from icm import files
 from icm.config import RunConfig
 from icm.errors import ActionableError
 from icm.files import LARGEST
-from icm.ownership import experts_with_own, is_one_to_one, owners, win_share
+from icm.ownership import experts_with_own, is_one_to_one, owners, owners_at, win_share
 from icm.runs.records import RowShape, StepRecord, read_rows
 from icm.runs.run import Run
 
@@ -95,7 +96,12 @@ class History:
 
     def recent(self, images: int = IMAGES_IN_VIEW) -> Span:
         """One span: the newest rows, as few as hold at least `images` images, or all rows where they hold fewer."""
-        return self.spans(np.array([self.rows]), images)
+        return self._in_view if images == IMAGES_IN_VIEW else self.spans(np.array([self.rows]), images)
+
+    @cached_property
+    def _in_view(self) -> Span:
+        """What a page says of a moment comes from this span; it asks for it a dozen times."""
+        return self.spans(np.array([self.rows]), IMAGES_IN_VIEW)
 
     def all(self) -> Span:
         """One span: the whole competition so far."""
@@ -130,8 +136,8 @@ class History:
         Each row is judged by the newest rows before it that hold `images` images, so a step is at most that much too late."""
         spans = self.spans(np.arange(1, self.rows + 1), images)
         begun = None
-        for step, wins in zip(spans.step, spans.wins):
-            if not is_one_to_one(owners(win_share(wins))):
+        for step, owner in zip(spans.step, owners_at(win_share(spans.wins))):
+            if not is_one_to_one(owner):
                 begun = None
             elif begun is None:
                 begun = int(step)

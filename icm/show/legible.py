@@ -57,8 +57,12 @@ def _series(series: Option, theme: Theme) -> Option:
         return {**series, "label": {**series["label"], "color": INK[theme]}}
     if series["type"] != "heatmap":
         return series
-    cells = [
-        {**cell, "label": {**cell["label"], "color": ink_on(heat(cell["value"][2], GROUND[theme]))}}
-        for cell in series["data"]
-    ]
-    return {**series, "data": cells}
+    return {
+        **series,
+        "data": [_cell(cell, theme) if cell["label"]["show"] else cell for cell in series["data"]],
+    }
+
+
+def _cell(cell: Option, theme: Theme) -> Option:
+    ink = ink_on(heat(cell["value"][2], GROUND[theme]))
+    return {**cell, "label": {**cell["label"], "color": ink}}

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from icm.ownership import is_one_to_one, owners, win_share
+from icm.ownership import is_one_to_one, owners_at, win_share
 from icm.runs.history import IMAGES_IN_VIEW, History, Span
 from icm.show.charts import drawn_points
 from icm.show.experts import badge
@@ -49,10 +49,9 @@ def _holders(seen: Span) -> Iterator[Event]:
     Begins with the first point whose span holds enough images to judge by."""
     holder: list[int | None] = [None] * seen.wins.shape[2]
     completed, changed = False, True
-    for step, images, wins in zip(seen.step.tolist(), seen.images.tolist(), seen.wins):
+    for step, images, owner in zip(seen.step.tolist(), seen.images.tolist(), owners_at(win_share(seen.wins))):
         if images < IMAGES_IN_VIEW:
             continue
-        owner = owners(win_share(wins))
         for mechanism, expert in enumerate(owner):
             before = holder[mechanism]
             if expert is not None and expert != before:

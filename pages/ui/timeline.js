@@ -275,11 +275,16 @@ function pen(canvas) {
 
 // The numbers
 
-function sharesOf({ share, step, mechanisms, experts }) {
-  const bytes = Uint8Array.from(atob(share), (sign) => sign.charCodeAt(0))
+const bytesOf = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0))
+
+// Shares travel as one bit for each, whether it is above 0, and a byte for each that is: three of four are 0.
+function sharesOf({ above, share, step, mechanisms, experts }) {
+  const [bits, bytes] = [bytesOf(above), bytesOf(share)]
   const [row, point] = [experts, experts * mechanisms.length]
-  if (bytes.length !== step.length * point) return () => 0
-  return (at, mechanism, expert) => (at < 0 ? 0 : bytes[at * point + mechanism * row + expert] / 255)
+  const whole = new Uint8Array(step.length * point)
+  let next = 0
+  for (let at = 0; at < whole.length; at++) if (bits[at >> 3] & (128 >> (at & 7))) whole[at] = bytes[next++]
+  return (at, mechanism, expert) => (at < 0 ? 0 : whole[at * point + mechanism * row + expert] / 255)
 }
 
 // The newest point up to a step; -1 before the first.

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from jaxtyping import UInt8
 from streamlit.components.v2 import component
 
 from icm.config import SYMBOLS, RunConfig, mechanism_name
@@ -91,7 +93,8 @@ def timeline(
         "last": of,
         "steps": config.training.steps,
         "step": found.step.tolist(),
-        "share": base64.b64encode(found.share.tobytes()).decode(),
+        "above": _in_text(np.packbits(found.share > 0)),
+        "share": _in_text(found.share[found.share > 0]),
         "experts": history.experts,
         "order": found.order,
         "mechanisms": [
@@ -109,6 +112,10 @@ def timeline(
         "tells": on_change is not None,
     }
     _component(key=key, data=data, on_chosen_change=on_change or (lambda: None))
+
+
+def _in_text(numbers: UInt8[np.ndarray, " number"]) -> str:
+    return base64.b64encode(numbers.tobytes()).decode()
 
 
 def _name(run: Run) -> str:
