@@ -237,7 +237,7 @@ panels.steady()
 heading, place = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Monitor", anchor=False)
 with place:
-    run = picker.pick(picker.runs())
+    run = picker.pick(picker.watchable())
 if run is None:
     nothing_yet("There is no run to watch yet.")
 else:

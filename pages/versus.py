@@ -69,7 +69,7 @@ def as_lines(histories: list[History]) -> None:
 
 
 st.title("Side by side", anchor=False)
-runs = picker.runs()
+runs = picker.watchable()
 if len(runs) < 2:
     nothing_yet(
         "Two runs are needed to compare; train another one, with another seed or other settings.", "Train"

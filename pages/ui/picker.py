@@ -22,6 +22,14 @@ def runs() -> list[IndexedRun]:
     return _index(store().root).look()
 
 
+def watchable() -> list[IndexedRun]:
+    """Every run of the store, newest first, and at the end the run that ships with the project, wherever the store is."""
+    found, box = runs(), shipped()
+    if box is None or any(each.run.id == box.id for each in found):
+        return found
+    return [*found, IndexedRun(box, box.created, box.label, trained=True)]
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _index(root: Path) -> RunIndex:
     """The index of the store, one for the whole server."""
@@ -39,10 +47,7 @@ def pick(found: Sequence[IndexedRun], name: str = "run", default: int = 0) -> Ru
 
 def pick_trained(name: str = "run") -> Run | None:
     """Any run with a snapshot, for pages that ask its experts. Without a link it is the run that ships with the project."""
-    trained = [each.run for each in runs() if each.trained]
-    box = shipped()
-    if box is not None and box.snapshots.steps() and all(run.folder != box.folder for run in trained):
-        trained.append(box)
+    trained = [each.run for each in watchable() if each.trained]
     start = next((run for run in trained if run.id == SHIPPED), trained[0] if trained else None)
     return _pick(name, trained, start, lambda run_id: next(run.label for run in trained if run.id == run_id))
 

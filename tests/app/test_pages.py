@@ -54,7 +54,10 @@ def test_a_stalled_run_is_called_stalled(trained: Run, page: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_without_a_run_a_page_says_what_to_do(store: RunStore, root: Path, page: str) -> None:
+def test_without_a_run_a_page_says_what_to_do(
+    store: RunStore, root: Path, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.ui.picker.shipped", lambda: None)
     app = show(page)
     assert not app.exception
     text = words(app)
@@ -117,7 +120,19 @@ def test_two_runs_are_compared_and_what_differs_is_listed(trained: Run, store: R
     assert table.to_numpy().tolist() == [["seed", "5", "0"]]  # the newest on the left
 
 
-def test_one_run_is_not_enough_to_compare(trained: Run) -> None:
+def test_the_run_that_ships_with_the_project_is_offered_wherever_the_store_is(trained: Run) -> None:
+    assert [name.split("   ")[0] for name in box(show("monitor.py"), "Run").options] == [
+        "a-run",
+        "shipped with the project",
+    ]
+    app = show("versus.py")
+    assert not app.exception
+    assert box(app, "Left").value == "a-run"
+    assert box(app, "Right").value == "pretrained"
+
+
+def test_one_run_is_not_enough_to_compare(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pages.ui.picker.shipped", lambda: None)
     app = show("versus.py")
     assert not app.exception
     assert "Two runs are needed" in words(app)
@@ -229,7 +244,7 @@ def test_two_runs_of_one_name_are_told_apart_side_by_side(trained: Run, label: s
     (table,) = (each.value for each in app.dataframe)
     assert table.to_numpy().tolist() == [["seed", "0", "5"]]
     assert [f"{label} · {run}" for run in ("a-run", "copy")] == list(table.columns)[1:]
-    assert len(set(box(app, "Left").options)) == 2
+    assert len(set(box(app, "Left").options)) == 3  # with the run that ships
 
 
 def test_where_nobody_owns_a_mechanism_compare_says_so(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
