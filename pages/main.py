@@ -24,6 +24,7 @@ page = st.navigation(
         st.Page("home.py", title="Home", icon=":material/home:", default=True),
         st.Page("train.py", title="Train", icon=":material/play_circle:"),
         st.Page("monitor.py", title="Monitor", icon=":material/monitoring:"),
+        st.Page("round.py", title="Round", icon=":material/slow_motion_video:"),
         st.Page("draw.py", title="Draw", icon=":material/draw:"),
         st.Page("compare.py", title="Compare", icon=":material/compare:"),
         st.Page("versus.py", title="Side by side", icon=":material/compare_arrows:"),

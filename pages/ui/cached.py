@@ -4,7 +4,7 @@ Caches serve the whole server for as long as it runs. So whatever a result depen
 and is part of its key. Pictures of experts depend on a snapshot and on digits: `SnapshotKey`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from icm.images.mechanisms import parse
 from icm.images.unseen import Look, Unseen, load_unseen
 from icm.measure.evaluation import Evaluation, Examples, examples, examples_of_one, networks
 from icm.measure.reader import Reader, load_reader
+from icm.measure.replay import Replay, replay
 from icm.measure.transfer import evaluate_sets
 from icm.method.networks import Discriminator, ExpertBank
+from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.show.experts import badge, colour
 from icm.show.mosaics import picture_table
@@ -144,6 +146,17 @@ def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
     frames = {(1, column): colour(expert) for column, winner in enumerate(winners) if winner == expert}
     table = picture_table(rows[:, :, 0].numpy(), ["input", badge(expert), "original"], columns, frames)
     return html.png(table)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY)
+def replayed(key: SnapshotKey, conscience: bool, losers: bool) -> Replay:
+    """The step after the snapshot, with or without what the conscience had added by then, and with the losers as fakes or not."""
+    run, config = Run(key.folder), key.config
+    history = run_history(run, config).until(key.step)
+    bias = history.recent(1).bias[0] if conscience and history.conscience else None
+    ruled = replace(config, training=replace(config.training, losers_are_fake=losers))
+    train = digits(key.source, key.root).train
+    return replay(ruled, run.snapshots.read(key.step), train, key.step, bias)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)

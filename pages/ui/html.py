@@ -7,6 +7,7 @@ import base64
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -76,6 +77,32 @@ def grid_of_figures(figures: Sequence[str]) -> str:
     return f"<style>{FIGURES_STYLE}</style><div class='icm-everyone'>{''.join(figures)}</div>"
 
 
+@dataclass(frozen=True)
+class Bar:
+    """An expert's answer and its score."""
+
+    expert: int
+    answer: Picture
+    score: float  # logit
+    wins: bool
+
+
+def bars(shown: Sequence[Bar]) -> str:
+    """A row for each answer: the expert's badge, the answer, and its score as a bar. All bars share one axis with its zero marked."""
+    low, high = min(0.0, *(each.score for each in shown)), max(0.0, *(each.score for each in shown))
+    wide = max(high - low, 1e-6)
+    zero = -100 * low / wide
+    rows = []
+    for each in shown:
+        begin, width = 100 * (min(each.score, 0) - low) / wide, 100 * abs(each.score) / wide
+        rows.append(
+            f"<li{' class=wins' if each.wins else ''}><b>{badge(each.expert)}</b>{picture(each.answer, badge(each.expert))}"
+            f"<span style='--zero:{zero:.1f}%'><i style='left:{begin:.1f}%;width:{width:.1f}%;background:{colour(each.expert)}'></i>"
+            f"</span><em>{each.score:+.1f}</em></li>"
+        )
+    return f"<style>{BARS_STYLE}</style><ol class='icm-bars'>{''.join(rows)}</ol>"
+
+
 def pair(before: Picture, after: Picture, words: tuple[str, str]) -> str:
     """Two small pictures side by side."""
     shown = picture(before, words[0]) + picture(after, words[1])
@@ -96,6 +123,15 @@ def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
 PAIR_STYLE = """
 .icm-pair{display:flex;gap:6px}
 .icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
+"""
+BARS_STYLE = """
+.icm-bars{list-style:none;margin:0;padding:0;max-width:640px}
+.icm-bars li{display:grid;grid-template-columns:28px 36px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px;padding:2px 4px;border-radius:6px}
+.icm-bars li.wins{outline:2px solid #808080;font-weight:600}
+.icm-bars img{width:36px;image-rendering:pixelated;display:block;border-radius:3px}
+.icm-bars span{position:relative;height:14px;background:linear-gradient(#808080,#808080) var(--zero) 0/1px 100% no-repeat}
+.icm-bars i{position:absolute;top:1px;height:12px;border-radius:2px}
+.icm-bars em{font-style:normal;text-align:right;font-variant-numeric:tabular-nums}
 """
 CHIPS_STYLE = """
 .icm-chips{display:flex;flex-wrap:wrap;gap:8px;align-items:center;font-size:.875rem}

@@ -253,8 +253,9 @@ def unowned_words(wins: Int[np.ndarray, "expert mechanism"], specs: Sequence[str
     return [mechanism_name(specs[each]) for each in roles(wins).unowned]
 
 
-def roles_of(run: Run) -> list[str]:
-    """What each expert of the run undoes, over its newest images."""
+def roles_of(run: Run, step: int | None = None) -> list[str]:
+    """What each expert of the run undoes, over the newest images, or over those before `step`."""
     config = run.config()
     rows = run_history(run, config)
-    return role_words(rows.recent().wins[0], config.mechanisms)
+    seen = rows if step is None else rows.until(step)
+    return role_words(seen.recent().wins[0], config.mechanisms)

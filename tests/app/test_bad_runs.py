@@ -154,6 +154,7 @@ def test_a_bad_run_breaks_no_page(store: RunStore, example: Path, damage: str) -
         "monitor": show("monitor.py", run="bad", numbers="true", panels="true"),
         "draw": with_a_drawing("draw.py", run="bad"),
         "compare": show("compare.py", run="bad"),
+        "round": show("round.py", run="bad"),
         "versus": show("versus.py", left="bad", right="sound"),
     }
     for page, app in opened.items():
@@ -182,7 +183,7 @@ def test_damaged_digits_are_told_and_break_no_page(
     run = put(example, store, "a-run", created=1.0)
     fields("config.json", source="mnist")(run)
     told = []
-    for page in ("home.py", "train.py", "monitor.py", "compare.py", "draw.py"):
+    for page in ("home.py", "train.py", "monitor.py", "compare.py", "draw.py", "round.py"):
         app = show(page) if page != "draw.py" else with_a_drawing(page, run="a-run")
         assert not app.exception, page
         told += [page] if "MNIST/raw" in words(app) and app.error else []

@@ -243,7 +243,7 @@ def test_a_tick_neither_flickers_nor_runs_the_whole_page_and_a_paused_page_keeps
     whole = at_rest(page, race)
     box = race.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] - 73, box["y"] + 24)  # the zoom tool
+    page.mouse.click(box["x"] + box["width"] - 47, box["y"] + 24)  # the zoom tool
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 150)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 160, steps=5)

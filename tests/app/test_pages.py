@@ -160,9 +160,9 @@ def test_a_link_to_a_run_that_is_not_there_shows_the_newest_and_says_so(trained:
     assert box(app, "Run").value == "a-run"
 
 
-@pytest.mark.parametrize("page", ["draw.py", "compare.py"])
+@pytest.mark.parametrize("page", ["draw.py", "compare.py", "round.py"])
 @pytest.mark.parametrize("state", STATES)
-def test_draw_and_compare_ask_a_run_in_every_state(trained: Run, state: str, page: str) -> None:
+def test_draw_compare_and_round_ask_a_run_in_every_state(trained: Run, state: str, page: str) -> None:
     held, make = STATES[state]
     make(trained)
     with trained.trainer.locked() if held else contextlib.nullcontext():
@@ -171,13 +171,15 @@ def test_draw_and_compare_ask_a_run_in_every_state(trained: Run, state: str, pag
     assert box(app, "Run").value == "a-run"
 
 
-@pytest.mark.parametrize("page", ["draw.py", "compare.py"])
+@pytest.mark.parametrize("page", ["draw.py", "compare.py", "round.py"])
 @pytest.mark.parametrize("damaged", ["config.json", "status.json", "snapshots/step_000006.safetensors"])
-def test_a_damaged_run_breaks_neither_draw_nor_compare(trained: Run, page: str, damaged: str) -> None:
+def test_a_damaged_run_breaks_neither_draw_nor_compare_nor_round(
+    trained: Run, page: str, damaged: str
+) -> None:
     (trained.folder / damaged).write_text("{")
     app = with_a_drawing(page, run="a-run")
     assert not app.exception
-    if damaged != "status.json":  # which neither page reads
+    if damaged != "status.json":  # which none of them reads
         assert "cannot be read" in words(app)
 
 

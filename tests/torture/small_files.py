@@ -32,6 +32,7 @@ PAGES: dict[str, tuple[dict[str, str], ...]] = {  # each with the links that ope
     "monitor.py": ({"run": "damaged", "numbers": "true"},),
     "draw.py": ({"run": "damaged"},),
     "compare.py": ({"run": "damaged"},),
+    "round.py": ({"run": "damaged"},),
     "versus.py": ({"left": "damaged", "right": "sound"},),
 }
 SHORT = (

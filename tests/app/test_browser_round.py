@@ -1,0 +1,70 @@
+"""Round in a real browser: arrow keys walk its path, it plays by itself, and the other rule is played on the same images."""
+
+from playwright.sync_api import Page, expect
+
+from icm.runs.run import Run
+from tests.app.frames import settled
+
+NAMES = (
+    "A digit comes in",
+    "Everyone answers",
+    "The discriminator scores",
+    "One wins, and only it learns",
+    "The discriminator learns",
+)
+
+
+def at(page: Page, station: int) -> None:
+    """The page is at the station, in its heading, on its path and in its link."""
+    expect(page.get_by_role("heading", name=f"{station} · {NAMES[station - 1]}")).to_be_visible()
+    expect(page.locator(".icm-stations [aria-current=step] i")).to_have_text(str(station))
+    settled(page)
+    for name, enabled in (
+        ("Back", station > 1),
+        ("Next", station < len(NAMES)),
+    ):  # a key does what its button does
+        expect(page.get_by_role("button", name=name)).to_be_enabled(enabled=enabled)
+
+
+def test_arrow_keys_walk_the_path_and_turn_the_images(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/round?run=boxed")
+    at(page, 1)
+    for station in (2, 3, 4, 5):
+        page.keyboard.press("ArrowRight")
+        at(page, station)
+    expect(page).to_have_url(f"{server}/round?run=boxed&station=5")
+    page.keyboard.press("ArrowLeft")
+    at(page, 4)
+    pictures = page.locator(".icm-station img").first
+    before = pictures.get_attribute("src")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_text("Image 2 of")).to_be_visible()
+    settled(page)
+    assert pictures.get_attribute("src") != before
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_text("Image 1 of")).to_be_visible()
+    settled(page)
+    assert pictures.get_attribute("src") == before
+
+
+def test_it_plays_from_its_first_station_to_its_last(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/round?run=boxed&station=3")
+    at(page, 3)
+    page.get_by_role("button", name="Play").click()
+    at(page, 1)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    at(page, 5)
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_the_same_images_are_played_by_the_score_alone(page: Page, server: str, boxed: Run) -> None:
+    """Scores stay, since nothing was learned yet; the sentence about the conscience goes wherever it stood."""
+    page.goto(f"{server}/round?run=boxed&station=3")
+    at(page, 3)
+    scores = page.locator(".icm-bars em").all_inner_texts()
+    page.get_by_text("With the conscience").click()
+    settled(page)
+    at(page, 3)
+    assert page.locator(".icm-bars em").all_inner_texts() == scores
+    first = page.locator(".icm-bars li").first
+    expect(first).to_have_class("wins")  # the best score
