@@ -70,7 +70,8 @@ def main(run: str = "pretrained", other: str | None = None) -> None:
         "home": ("", "canvas.film[data-step]"),
         "train": ("train?preset=quick", "text=The same from a terminal"),
         "monitor": (f"monitor?run={run}", ".st-key-one-expert img"),
-        "draw": ("draw", ".icm-everyone img"),
+        "round": ("round?station=4", ".icm-station img"),
+        "draw": ("draw", ".icm-bars img"),
         "compare": ("compare", ".st-key-answers-right img"),
         "versus": (f"versus?left={run}&right={other}", "canvas") if other else ("versus", "h1"),
     }

@@ -23,12 +23,20 @@ Stage = Literal["centred", "drawn"]
 GIVEN_WORDS: dict[Given, str] = {"pad": "Draw", "picture": "Upload", "camera": "Camera"}
 STAGE_WORDS: dict[Stage, str] = {"centred": "Centred as MNIST", "drawn": "Exactly as drawn"}
 STAGE_SAID: dict[Stage, str] = {
-    "centred": "The canonical stage ran: cropped, scaled to a box of 20 pixels, centred by mass, ink made bright.",
-    "drawn": "The canonical stage did not run: a shift or a swap of bright and dark that you drew is still there.",
+    "centred": "We centred it like MNIST: cropped, scaled to a box of 20 pixels, put in the middle by its mass, ink made bright.",
+    "drawn": "We left it as you drew it: a shift, or a swap of bright and dark, is still there.",
 }
 MOST_MECHANISMS = 3
 MOST_ROUNDS = 6  # after the first: how often Again can be pressed
 PAD = "pad"
+
+# On a phone the pad, then who claims it, then the settings, which on a wide page stand under the pad.
+SETTINGS_LAST = """<style>@media(max-width:640px){
+.st-key-laboratory [data-testid=stColumn]:first-child,.st-key-laboratory [data-testid=stColumn]:first-child>[data-testid=stVerticalBlock]{display:contents}
+.st-key-laboratory [data-testid=stHorizontalBlock]:has([data-testid=stColumn]){gap:.75rem}
+.st-key-laboratory :has(>.st-key-settings){order:9;width:100%}
+.st-key-said{display:none}
+}</style>"""
 
 Grey = Float[np.ndarray, "height width"]
 
@@ -57,6 +65,7 @@ def what_is_given() -> Grey | None:
         if (problem := st.session_state.pop("no digit", None)) is not None:
             told(problem)
         drawn = pad(PAD)
+        begin_with_an_example()  # needs torch, which takes seconds to import the first time: the pad is on the page by then
         return None if drawn is None or sketch.is_blank(drawn) else np.asarray(drawn, dtype=float)
     if kind == "picture":
         file = st.file_uploader(
@@ -80,14 +89,23 @@ def what_is_given() -> Grey | None:
     return picture
 
 
-def put_a_digit() -> None:
+def put_a_digit(example: bool = False) -> None:
+    """Puts a digit on the pad, as an example the first of the held-out ones."""
     from pages.ui import pictures
 
     try:
         # One of the first 1,000 held-out digits: the built-in digits have no more.
-        put(PAD, pictures.a_digit(int(np.random.default_rng().integers(1000))))
+        put(PAD, pictures.a_digit(0 if example else int(np.random.default_rng().integers(1000))), example)
     except ActionableError as error:
         st.session_state["no digit"] = error  # told where the pad is
+
+
+def begin_with_an_example() -> None:
+    """Puts one on the pad of whoever opens the page for the first time, and shows the page again with it."""
+    if not st.session_state.get("example was put"):
+        st.session_state["example was put"] = True
+        put_a_digit(example=True)
+        st.rerun()
 
 
 def choices() -> tuple[Stage, list[str]]:
@@ -141,16 +159,18 @@ def one_more() -> None:
 
 def laboratory(run: Run, step: int) -> None:
     """Everything on the page that a stroke changes. It is a fragment, so a stroke runs nothing else."""
+    st.html(SETTINGS_LAST)
     left, right = st.columns([2, 5], gap="large")
     with left:
         given = what_is_given()
+        settings = st.container(key="settings")
     if given is None:
         st.session_state["again"] = 0
         right.info(
             "Nothing is claimed yet. Draw a digit, put one on the pad, or give a picture.",
             icon=":material/draw:",
         )
-    with left:
+    with settings:
         stage, specs = choices()
     if given is None:
         return
@@ -164,7 +184,7 @@ def laboratory(run: Run, step: int) -> None:
         found = claims.claim(cached.networks_of(cached.snapshot_key(run, step)), seen, specs, most)
         st.html(claims.path(given, specs, found, roles, cached.reader()))
         st.caption(STAGE_SAID[stage])
-        st.markdown("**Every expert's answer** · with the discriminator's score; the best score wins")
+        st.markdown("**Every expert's answer** · with the discriminator's score; the best wins")
         st.html(claims.everyone(found, roles))
         again = len(found.rounds) <= MOST_ROUNDS and found.rounds[-1].better
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -185,12 +205,14 @@ heading, place = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Draw", anchor=False)
 with place:
     run = picker.pick_trained()
-st.markdown(
-    "Draw a digit, let a mechanism change it, and see which expert claims it. Every expert answers; the discriminator picks the winner."
-)
+with st.container(key="said"):
+    st.markdown(
+        "Draw a digit, let a mechanism change it, and see which expert claims it. Every expert answers; the discriminator picks the winner."
+    )
 if run is None:
     nothing_yet("No trained experts yet.")
 else:
     with telling():
         run.config()
-        st.fragment(laboratory)(run, run.snapshots.steps()[-1])
+        with st.container(key="laboratory"):
+            st.fragment(laboratory)(run, run.snapshots.steps()[-1])

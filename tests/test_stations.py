@@ -31,7 +31,7 @@ def shown() -> Shown:
 def test_the_scores_stand_in_order_on_one_axis_with_the_winner_marked(shown: Shown) -> None:
     drawn = stations.content(shown, 2)
     assert re.findall(r"<em>(.*?)</em>", drawn) == ["+1.0", "-1.5", "-4.0"]
-    assert re.findall(r"<li class=wins><b>(E\d)</b>", drawn) == ["E2"]
+    assert re.findall(r"<li class=wins><div><b>(E\d)</b>", drawn) == ["E2"]
     assert re.findall(r"left:(\S+?)%;width:(\S+?)%", drawn) == [
         ("80.0", "20.0"),
         ("50.0", "30.0"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import torch
 from jaxtyping import Float
@@ -18,6 +17,8 @@ from icm.shapes import Images
 from icm.show.experts import badge, colour
 from pages.ui import html
 from pages.ui.html import Picture
+
+SAID = 0.01  # a digit that the reader gives less than this is not worth a word
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def claim(
     return Claim(image, changed, chain(*networks, changed, most), bool(specs))
 
 
-def path(given: Picture, specs: Sequence[str], found: Claim, roles: Sequence[str], reader: Reader) -> str:
+def path(given: Picture, specs: Sequence[str], found: Claim, roles: list[str], reader: Reader) -> str:
     """HTML, left to right: the drawing as given, seen, changed and restored, with what the reader makes of the last three.
 
     Where mechanisms changed it, the original comes last."""
@@ -75,7 +76,7 @@ def path(given: Picture, specs: Sequence[str], found: Claim, roles: Sequence[str
     )
     stops.append(
         html.figure(
-            f"{badge(found.winner)}, undoes {roles[found.winner]}",
+            f"{badge(found.winner)}, {html.undoes(roles[found.winner])}",
             _array(found.restored),
             f"{_read(reader, found.restored)}<br>{quality}",
             frame=colour(found.winner),
@@ -86,19 +87,21 @@ def path(given: Picture, specs: Sequence[str], found: Claim, roles: Sequence[str
     return html.row_of_figures(stops)
 
 
-def everyone(found: Claim, roles: Sequence[str]) -> str:
-    """HTML: every expert's answer in the round that counts, its score above, the expert's role below. The winner's is framed."""
+def everyone(found: Claim, roles: list[str]) -> str:
+    """HTML: every expert's answer in the round that counts, the best score first, as bars on one axis. The winner's is framed."""
     contest = found.last.contest
-    return html.grid_of_figures(
+    scores = contest.logits[:, 0]
+    return html.bars(
         [
-            html.figure(
-                f"{badge(expert)}\N{EN SPACE}{float(contest.logits[expert, 0]):+.1f}",
+            html.Bar(
+                expert,
                 contest.answers[expert, 0, 0].numpy(),
-                escape(role),
-                frame=colour(expert) if expert == found.winner else None,
+                float(scores[expert]),
+                expert == found.winner,
+                html.undoes(roles[expert]),
             )
-            for expert, role in enumerate(roles)
-            if contest.logits[expert, 0] > -torch.inf
+            for expert in scores.argsort(descending=True).tolist()
+            if scores[expert] > -torch.inf
         ]
     )
 
@@ -124,6 +127,11 @@ def verdict(found: Claim) -> str:
     """Whether the newest round made the image better, in a sentence with both scores."""
     last = found.rounds[-1]
     best, own = float(last.contest.logits.max()), last.score
+    if not found.rounds[0].better:
+        return (
+            f"This already looks like a digit: it scores {own:+.1f} itself, and the best answer {best:+.1f}. "
+            f"{badge(found.winner)} only polishes it."
+        )
     if last.better:
         return f"The winner's answer scores {best:+.1f}, the image itself {own:+.1f}."
     return (
@@ -133,10 +141,10 @@ def verdict(found: Claim) -> str:
 
 
 def _read(reader: Reader, image: Images) -> str:
-    """The reader's top three."""
+    """The reader's top three, without what it hardly believes."""
     with torch.no_grad():
         found = top_digits(reader(image)[0])
-    return "reads " + ", ".join(f"<b>{digit}</b>&nbsp;{share:.0%}" for digit, share in found)
+    return "reads " + ", ".join(f"<b>{digit}</b>&nbsp;{share:.0%}" for digit, share in found if share >= SAID)
 
 
 def _array(image: Images) -> Picture:

@@ -77,6 +77,11 @@ def grid_of_figures(figures: Sequence[str]) -> str:
     return f"<style>{FIGURES_STYLE}</style><div class='icm-everyone'>{''.join(figures)}</div>"
 
 
+def undoes(role: str) -> str:
+    """What an expert is known for, from its role as `run_view.role_words` says it."""
+    return role if role in ("idle", "undecided") else f"undoes {role}"
+
+
 @dataclass(frozen=True)
 class Bar:
     """An expert's answer and its score."""
@@ -85,6 +90,7 @@ class Bar:
     answer: Picture
     score: float  # logit
     wins: bool
+    words: str = ""  # what the expert is known for
 
 
 def bars(shown: Sequence[Bar]) -> str:
@@ -96,7 +102,8 @@ def bars(shown: Sequence[Bar]) -> str:
     for each in shown:
         begin, width = 100 * (min(each.score, 0) - low) / wide, 100 * abs(each.score) / wide
         rows.append(
-            f"<li{' class=wins' if each.wins else ''}><b>{badge(each.expert)}</b>{picture(each.answer, badge(each.expert))}"
+            f"<li{' class=wins' if each.wins else ''}><div><b>{badge(each.expert)}</b><small>{escape(each.words)}</small></div>"
+            f"{picture(each.answer, f'{badge(each.expert)}, {each.words}')}"
             f"<span style='--zero:{zero:.1f}%'><i style='left:{begin:.1f}%;width:{width:.1f}%;background:{colour(each.expert)}'></i>"
             f"</span><em>{each.score:+.1f}</em></li>"
         )
@@ -125,10 +132,11 @@ PAIR_STYLE = """
 .icm-pair img{width:44%;max-width:72px;image-rendering:pixelated;border-radius:4px;outline:1px solid rgba(128,128,128,.4)}
 """
 BARS_STYLE = """
-.icm-bars{list-style:none;margin:0;padding:0;max-width:640px}
-.icm-bars li{display:grid;grid-template-columns:28px 36px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px;padding:2px 4px;border-radius:6px}
+.icm-bars{list-style:none;margin:0!important;padding:0!important;max-width:800px}
+.icm-bars li{display:grid;grid-template-columns:128px 44px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px!important;padding:3px 6px!important;border-radius:6px}
 .icm-bars li.wins{outline:2px solid #808080;font-weight:600}
-.icm-bars img{width:36px;image-rendering:pixelated;display:block;border-radius:3px}
+.icm-bars small{display:block;line-height:1.2;font-size:.8rem}
+.icm-bars img{width:44px;image-rendering:pixelated;display:block;border-radius:3px}
 .icm-bars span{position:relative;height:14px;background:linear-gradient(#808080,#808080) var(--zero) 0/1px 100% no-repeat}
 .icm-bars i{position:absolute;top:1px;height:12px;border-radius:2px}
 .icm-bars em{font-style:normal;text-align:right;font-variant-numeric:tabular-nums}
@@ -147,4 +155,8 @@ FIGURES_STYLE = """
 .icm-path img,.icm-everyone img{width:100%;image-rendering:pixelated;border-radius:4px;display:block;box-shadow:0 0 0 1px rgba(128,128,128,.4)}
 .icm-path figcaption,.icm-everyone figcaption{font-size:.8rem;font-weight:600;margin-bottom:6px}
 .icm-path small,.icm-everyone small{display:block;margin-top:6px;opacity:.75;font-size:.75rem;line-height:1.35}
+@media(max-width:640px){.icm-path{flex-wrap:nowrap;gap:6px}.icm-path>b{display:none}.icm-path figure{width:auto;flex:1;min-width:0;max-width:132px}
+.icm-path figcaption,.icm-path small{font-size:.7rem;overflow-wrap:anywhere}
+.icm-path figcaption{display:flex;align-items:flex-end;min-height:2.4em;line-height:1.2}
+.icm-bars li{grid-template-columns:104px 36px 1fr 44px;gap:8px}}
 """

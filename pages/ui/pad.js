@@ -77,6 +77,8 @@ export default function ({ data, parentElement, setStateValue }) {
   // `pen` is the id of the pointer that draws, or "keys"; null when none does.
   function lower(pen, point) {
     remember()
+    if (kept.example) blacken() // the first stroke takes the example's place
+    kept.example = false
     kept.pen = pen
     kept.last = kept.middle = point
     dot(point) // a line of no length leaves no ink
@@ -103,6 +105,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function undo() {
     lift()
+    kept.example = false
     if (kept.past.length) ink.putImageData(kept.past.pop(), 0, 0)
     send()
     if (undoButton.disabled && parentElement.activeElement === undoButton) canvas.focus()
@@ -111,6 +114,7 @@ export default function ({ data, parentElement, setStateValue }) {
   function clear() {
     lift()
     remember()
+    kept.example = false
     blacken()
     send()
     if (parentElement.activeElement === clearButton) canvas.focus()
@@ -181,9 +185,11 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   if (data.version !== kept.version) {
     kept.version = data.version
-    if (data.picture) {
+    // An example that comes late does not take the place of what somebody has begun to draw.
+    if (data.picture && !(data.example && (kept.past.length || pixels()))) {
       lift()
-      remember()
+      if (!data.example) remember()
+      kept.example = data.example
       const grey = Uint8Array.from(atob(data.picture), (sign) => sign.charCodeAt(0))
       const side = SIDE / STEP
       grey.forEach((value, at) => {

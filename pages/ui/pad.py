@@ -39,27 +39,23 @@ _component = component(
 )
 
 
-def pad(
-    key: str, picture: Float[np.ndarray, "height width"] | None = None
-) -> Float32[np.ndarray, "height width"] | None:
+def pad(key: str) -> Float32[np.ndarray, "height width"] | None:
     """Shows the pad and returns its ink, 160x160 in [0, 1], live while somebody draws; None while it is empty.
 
-    `picture` is what the pad holds at first, see `put`. In a fragment, a stroke runs only that fragment again."""
-    if picture is not None and _put(key) not in st.session_state:
-        put(key, picture)
-    version, pixels = st.session_state.get(_put(key), (0, None))
-    state = _component(key=key, data={"key": key, "version": version, "picture": pixels})
-    return _ink(state.get("pixels"))
+    In a fragment, a stroke runs only that fragment again."""
+    version, pixels, example = st.session_state.get(_put(key), (0, None, False))
+    data = {"key": key, "version": version, "picture": pixels, "example": example}
+    return _ink(_component(key=key, data=data).get("pixels"))
 
 
-def put(key: str, picture: Float[np.ndarray, "height width"]) -> None:
+def put(key: str, picture: Float[np.ndarray, "height width"], example: bool = False) -> None:
     """Puts a picture on the pad, 32x32 in [0, 1]; ValueError for another size. Undo takes it off.
 
-    The pad shows it the next time it runs, and sends it back like a drawing."""
+    The pad shows it the next time it runs, and sends it back like a drawing. The first stroke replaces an `example`."""
     if picture.shape != (SEEN, SEEN):
         raise ValueError(f"a picture of {picture.shape} pixels; the pad takes {SEEN}x{SEEN}")
     grey = (picture.clip(0, 1) * 255).round().astype(np.uint8)
-    st.session_state[_put(key)] = (time.time(), base64.b64encode(grey.tobytes()).decode())
+    st.session_state[_put(key)] = (time.time(), base64.b64encode(grey.tobytes()).decode(), example)
 
 
 def _put(key: str) -> str:

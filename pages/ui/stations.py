@@ -89,7 +89,7 @@ def _comes_in(shown: Shown) -> str:
 def _answers(shown: Shown) -> str:
     return html.grid_of_figures(
         [
-            html.figure(badge(expert), _answer(shown, expert), escape(_undoes(shown.roles[expert])))
+            html.figure(badge(expert), _answer(shown, expert), escape(html.undoes(shown.roles[expert])))
             for expert in shown.scores
         ]
     )
@@ -98,7 +98,13 @@ def _answers(shown: Shown) -> str:
 def _scores(shown: Shown) -> str:
     return html.bars(
         [
-            html.Bar(expert, _answer(shown, expert), score, expert == shown.winner)
+            html.Bar(
+                expert,
+                _answer(shown, expert),
+                score,
+                expert == shown.winner,
+                html.undoes(shown.roles[expert]),
+            )
             for expert, score in sorted(shown.scores.items(), key=lambda each: -each[1])
         ]
     )
@@ -157,10 +163,6 @@ def pushed(replay: Replay, image: int) -> np.ndarray:
     return answer * (1 - much) * 0.6 + much * np.where(strength > 0, red, blue)
 
 
-def _undoes(role: str) -> str:
-    return role if role in ("idle", "undecided") else f"undoes {role}"
-
-
 def _answer(shown: Shown, expert: int) -> np.ndarray:
     return _grey(shown.replay.contest.answers[expert, shown.image])
 
@@ -179,9 +181,8 @@ STYLE = """
 .icm-stations span{display:block;margin-top:4px}
 .icm-stations [aria-current]{opacity:1;font-weight:600}
 .icm-stations [aria-current] i{background:#1f6fb8;border-color:#1f6fb8;color:#fff}
-.icm-station .icm-path figure{width:min(200px,40vw)}
+.icm-station .icm-path figure{width:200px;max-width:200px}
 .icm-station .icm-everyone{grid-template-columns:repeat(10,minmax(0,132px));gap:12px}
-.icm-station .icm-bars{max-width:800px}
 .icm-station h4{font-size:1rem;margin:12px 0 8px;padding:0}
 .icm-station p{margin:12px 0 0}
 @media(max-width:900px){.icm-station .icm-everyone{grid-template-columns:repeat(5,minmax(0,1fr));gap:8px}}

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.app.frames import settled, wait_until
 from tests.app.laboratory import SECONDS
 
 SEVEN = ((0.3, 0.28), (0.5, 0.25), (0.66, 0.28), (0.62, 0.42), (0.53, 0.6), (0.44, 0.78))  # shares of the pad
@@ -78,18 +79,42 @@ def shown(page: Page, words: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))) / 255
 
 
-def test_a_digit_drawn_with_the_mouse_is_changed_claimed_and_restored(page: Page, server: str) -> None:
+def test_a_digit_is_claimed_before_anybody_draws_and_the_first_stroke_takes_its_place(
+    page: Page, server: str
+) -> None:
     page.goto(f"{server}/draw")
-    expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
-    draw(page, SEVEN)
     expect_claim(page, r"^E\d, undoes right$")
-    expect(page.locator(".icm-everyone img")).to_have_count(10)
-    expect(page.get_by_text("The canonical stage ran")).to_be_visible()
-    assert shown(page, "The networks see").shape == (32, 32)
+    expect(page.locator(".icm-bars img")).to_have_count(10)
+    expect(page.get_by_text("We centred it like MNIST")).to_be_visible()
+    settled(page)
+    example = shown(page, "You gave")
+    assert example[:, 40:].max() > 0.5
+    draw(page, ((0.1, 0.6), (0.1, 0.9)))
+    wait_until(page, lambda: shown(page, "You gave")[:, 40:].max() == 0, "the stroke alone is given")
+    settled(page)
 
-    # Undo empties the pad: nothing is claimed any more.
+    # Undo brings the example back; without any ink nothing is claimed.
     page.get_by_role("button", name="Undo").click()
+    wait_until(page, lambda: bool((shown(page, "You gave") == example).all()), "the example is back")
+    page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
+
+
+def test_pad_and_winner_are_on_one_screen_of_a_phone(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server}/draw")
+    expect_claim(page)
+    settled(page)
+    winner = page.locator(".icm-path").first.locator("figure", has_text="undoes").locator("img")
+    for seen in (page.get_by_role("application", name=re.compile("Drawing pad")), winner):
+        box = seen.bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 844
+    settings, answers = (page.locator(each).bounding_box() for each in (".st-key-settings", ".icm-bars"))
+    assert settings is not None
+    assert answers is not None
+    assert settings["y"] > answers["y"] + answers["height"]
 
 
 def test_a_shift_that_was_drawn_is_claimed_only_if_the_canonical_stage_is_off(
@@ -100,7 +125,7 @@ def test_a_shift_that_was_drawn_is_claimed_only_if_the_canonical_stage_is_off(
     angles = np.linspace(0, 2 * np.pi, 25)
     draw(page, tuple((0.5 + 0.18 * np.sin(each), 0.5 + 4 / 32 - 0.27 * np.cos(each)) for each in angles))
     expect_claim(page, r"^E\d, undoes down$")
-    expect(page.get_by_text("The canonical stage did not run")).to_be_visible()
+    expect(page.get_by_text("We left it as you drew it")).to_be_visible()
     expect(page.get_by_text("original unknown")).to_be_visible()
 
 
@@ -111,8 +136,13 @@ def test_keys_alone_draw(page: Page, server: str) -> None:
     for key in keys:
         page.keyboard.press(key)
     expect_claim(page)
-    seen = shown(page, "The networks see")
-    assert seen[:, 14:18].sum() > 0.9 * seen.sum()  # a line from top to bottom
+
+    def is_a_line() -> bool:
+        """From top to bottom; before that it is the digit that the page begins with."""
+        seen = shown(page, "The networks see")
+        return bool(seen[:, 14:18].sum() > 0.9 * seen.sum())
+
+    wait_until(page, is_a_line, "the line is seen")
 
 
 def test_a_stroke_with_a_finger_draws_and_does_not_scroll_the_page(chromium: Browser, server: str) -> None:
