@@ -16,6 +16,7 @@ from icm.runs.run import Run
 from pages.ui import picker
 from pages.ui.pad import pad, put
 from pages.ui.run_view import roles_of
+from pages.ui.tiles import tiles
 from pages.ui.told import nothing_yet, telling, told
 
 Given = Literal["pad", "picture", "camera"]
@@ -26,7 +27,6 @@ STAGE_SAID: dict[Stage, str] = {
     "centred": "We centred it like MNIST: cropped, scaled to a box of 20 pixels, put in the middle by its mass, ink made bright.",
     "drawn": "We left it as you drew it: a shift, or a swap of bright and dark, is still there.",
 }
-MOST_MECHANISMS = 3
 MOST_ROUNDS = 6  # after the first: how often Again can be pressed
 PAD = "pad"
 
@@ -108,38 +108,36 @@ def begin_with_an_example() -> None:
         st.rerun()
 
 
-def choices() -> tuple[Stage, list[str]]:
+def choices(given: Grey | None) -> tuple[Stage, list[str]]:
     """The chosen stage, and the specs of the mechanisms in the order in which they are applied."""
     from icm.images.mechanisms import KINDS
+    from pages.ui import claims
 
-    stage = st.segmented_control(
-        "What the networks see",
-        get_args(Stage),
-        default="centred",
-        required=True,
-        key="stage",
-        bind="query-params",
-        format_func=STAGE_WORDS.__getitem__,
-        help="Centring would undo a shift that you drew, and making ink bright would undo a swap of bright and dark: "
-        "choose 'Exactly as drawn' to have the experts undo them.",
+    stage: Stage = (
+        st.segmented_control(
+            "What the networks see",
+            get_args(Stage),
+            default="centred",
+            required=True,
+            key="stage",
+            bind="query-params",
+            format_func=STAGE_WORDS.__getitem__,
+            help="Centring would undo a shift that you drew, and making ink bright would undo a swap of bright and dark: "
+            "choose 'Exactly as drawn' to have the experts undo them.",
+        )
+        or "centred"
     )
-    names = st.multiselect(
-        "Then change it by",
-        list(KINDS),
-        default=["right"],
-        max_selections=MOST_MECHANISMS,
-        key="mechanisms",
-        bind="query-params",
-        format_func=mechanism_title,
-        placeholder="Nothing: I drew it changed myself",
-        help="Applied one after the other, in this order.",
+    st.markdown(
+        "Then change it by · tap one, + adds another",
+        help="Applied one after the other. Tap the chosen one again for none.",
     )
+    pictures = {} if given is None else claims.changed_by(seen_as(given, stage), list(KINDS))
+    names = tiles("mechanisms", list(KINDS), pictures, default=["right"])
     specs = []
-    for name in names:
+    for name in dict.fromkeys(names):
         kind = KINDS[name]
-        strength = kind.default
         if kind.low < kind.high:
-            strength = st.slider(
+            st.slider(
                 f"{kind.symbol} {mechanism_title(name)}, {kind.unit}",
                 kind.low,
                 kind.high,
@@ -149,8 +147,15 @@ def choices() -> tuple[Stage, list[str]]:
                 key=f"strength {name}",
                 help="The experts know the strength that they were trained on.",
             )
+    for name in names:
+        strength = st.session_state.get(f"strength {name}", KINDS[name].default)
         specs.append(f"{name}={strength:g}")
-    return stage or "centred", specs
+    return stage, specs
+
+
+def seen_as(given: Grey, stage: Stage) -> Float[np.ndarray, "32 32"]:
+    """What was given as the networks see it."""
+    return sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
 
 
 def one_more() -> None:
@@ -171,14 +176,14 @@ def laboratory(run: Run, step: int) -> None:
             icon=":material/draw:",
         )
     with settings:
-        stage, specs = choices()
+        stage, specs = choices(given)
     if given is None:
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
     from pages.ui import cached, claims
 
     with right, telling():
-        seen = sketch.canonical(given) if stage == "centred" else sketch.as_drawn(given)
+        seen = seen_as(given, stage)
         roles = roles_of(run)
         most = 1 + st.session_state.get("again", 0)
         found = claims.claim(cached.networks_of(cached.snapshot_key(run, step)), seen, specs, most)

@@ -58,6 +58,15 @@ def claim(
     return Claim(image, changed, chain(*networks, changed, most), bool(specs))
 
 
+def changed_by(seen: Float[ndarray, "32 32"], names: Sequence[str]) -> dict[str, Picture]:
+    """The drawing as each of these mechanisms alone would change it, at the strength that it has by itself."""
+    image = torch.from_numpy(seen).float()[None, None]
+    return {
+        mechanism.name: _array(apply_one(image, mechanism, generator_for(EVALUATION_SEED, "evaluation")))
+        for mechanism in parse(names)
+    }
+
+
 def path(given: Picture, specs: Sequence[str], found: Claim, roles: list[str], reader: Reader) -> str:
     """HTML, left to right: the drawing as given, seen, changed and restored, with what the reader makes of the last three.
 

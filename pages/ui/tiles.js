@@ -1,0 +1,45 @@
+// A tile for each mechanism with the drawing as it would change it: a tap takes that mechanism alone, "+" adds it to the chain.
+
+const SIDE = 32 // pixels of a picture, height and width
+
+export default function ({ data, parentElement, setStateValue }) {
+  const list = parentElement.querySelector("ul")
+  if (!list.childElementCount) list.append(...data.tiles.map(() => blank()))
+  data.tiles.forEach((tile, at) => show(list.children[at], tile))
+  // Tells the script, and shows at once what will be so.
+  function choose(names) {
+    data.chosen = names
+    setStateValue("chosen", { names, look: data.look })
+    data.tiles.forEach((tile, at) => show(list.children[at], tile))
+  }
+
+  function show(item, { name, title, symbol, picture }) {
+    const [tile, more] = item.querySelectorAll("button")
+    const places = data.chosen.flatMap((each, place) => (each === name ? [place + 1] : []))
+    paint(item.querySelector("canvas"), picture)
+    item.querySelector(".title").textContent = `${symbol} ${title}`
+    item.querySelector(".place").textContent = data.chosen.length > 1 ? places.join(", ") : ""
+    tile.setAttribute("aria-pressed", String(places.length > 0))
+    tile.setAttribute("aria-label", `Change it by ${title}`)
+    more.setAttribute("aria-label", `Then also ${title}`)
+    more.disabled = data.chosen.length === 0 || data.chosen.length >= data.most
+    const alone = places.length > 0 && data.chosen.length === 1
+    tile.onclick = () => choose(alone ? [] : [name])
+    more.onclick = () => choose([...data.chosen, name])
+  }
+}
+
+function blank() {
+  const item = document.createElement("li")
+  item.innerHTML = `<button type="button" class="tile"><canvas width="${SIDE}" height="${SIDE}"></canvas><span class="title"></span>
+    <b class="place"></b></button><button type="button" class="more">+</button>`
+  return item
+}
+
+function paint(canvas, picture) {
+  const draw = canvas.getContext("2d")
+  const image = draw.createImageData(SIDE, SIDE)
+  const grey = picture ? Uint8Array.from(atob(picture), (sign) => sign.charCodeAt(0)) : new Uint8Array(SIDE * SIDE)
+  grey.forEach((value, at) => image.data.set([value, value, value, 255], 4 * at))
+  draw.putImageData(image, 0, 0)
+}

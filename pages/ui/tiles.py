@@ -1,0 +1,57 @@
+"""Tiles to choose mechanisms by: each shows the drawing as that mechanism would change it. One tap takes it, "+" chains."""
+
+import base64
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float
+from streamlit.components.v2 import component
+
+from icm.config import SYMBOLS, mechanism_title
+
+MOST = 3  # mechanisms in a chain
+_BESIDE = Path(__file__).parent
+_component = component(
+    "tiles",
+    html="<ul aria-label='Mechanisms that can change it'></ul>",
+    css=(_BESIDE / "tiles.css").read_text(encoding="utf-8"),
+    js=(_BESIDE / "tiles.js").read_text(encoding="utf-8"),
+)
+
+
+def tiles(
+    key: str, names: Sequence[str], pictures: Mapping[str, Float[np.ndarray, "32 32"]], default: Sequence[str]
+) -> list[str]:
+    """Shows a tile for each of `names` and returns those that are chosen, in the order in which they are applied.
+
+    `pictures` are in [0, 1]; a tile without one is black. The link keeps the choice; `default` holds where it says nothing."""
+    in_link = st.query_params.get(key)
+    known = [name for name in (in_link.split(",") if in_link is not None else default) if name in names]
+    chosen = known[:MOST]
+
+    def keep() -> None:
+        sent = st.session_state[key].get("chosen")
+        picked = sent.get("names") if isinstance(sent, dict) else None
+        if isinstance(picked, list) and all(name in names for name in picked):
+            st.query_params[key] = ",".join(picked[:MOST])
+
+    shown = [
+        {
+            "name": name,
+            "title": mechanism_title(name),
+            "symbol": SYMBOLS.get(name, "·"),
+            "picture": _grey(pictures[name]) if name in pictures else None,
+        }
+        for name in names
+    ]
+    # A look of its own each time: choosing the same again after a reset is told too.
+    data = {"tiles": shown, "chosen": chosen, "most": MOST, "look": time.time()}
+    _component(key=key, data=data, on_chosen_change=keep)
+    return chosen
+
+
+def _grey(picture: Float[np.ndarray, "32 32"]) -> str:
+    return base64.b64encode((picture.clip(0, 1) * 255).round().astype(np.uint8).tobytes()).decode()
