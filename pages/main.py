@@ -14,7 +14,7 @@ st.set_page_config(
 st.html(
     "<style>.stMainBlockContainer{padding-top:4.5rem;padding-bottom:3rem}"
     "[data-testid=stCaptionContainer] *{color:inherit}[data-testid=stCaptionContainer]{color:inherit;opacity:.78}"
-    "[data-testid=stBaseButton-primary]:not(:disabled),.stMultiSelect [data-tag]{background:#1f6fb8;border-color:#1f6fb8}"
+    "[data-testid=stBaseButton-primary]:not(:disabled){background:#1f6fb8;border-color:#1f6fb8}"
     ".stMainBlockContainer h2{font-size:1.75rem;font-weight:600;padding:.75rem 0}"
     "a:focus-visible{outline:2px solid #3f90da!important;outline-offset:2px}</style>"
 )
