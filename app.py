@@ -111,11 +111,14 @@ def film(request: Request) -> Response:
     from icm.runs.store import RunStore, shipped, store_root
 
     run_id, version, name = (request.path_params[part] for part in ("run", "version", "name"))
-    picture = None
+    picture, box = None, shipped() if run_id == SHIPPED else None
     with suppress(ActionableError):
-        box = shipped() if run_id == SHIPPED else None
-        run = box or RunStore(store_root()).open(run_id)
-        picture = run.film.picture(name) if version == run.version else None
+        found = RunStore(store_root()).open(run_id)
+        picture = found.film.picture(name) if version == found.version else None
+    if (
+        picture is None and box is not None and version == box.version
+    ):  # the store is elsewhere, or has another run of that name
+        picture = box.film.picture(name)
     if picture is None:
         return Response("no such picture", 404, media_type="text/plain")
     return Response(

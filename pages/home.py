@@ -69,6 +69,8 @@ for column, (name, text) in zip(
 ):
     with column, st.container(border=True):
         st.markdown(f"**{name}**  \n{text}")
+if st.button("One round in slow motion", icon=":material/slow_motion_video:"):
+    st.switch_page("round.py")
 st.caption(
     "A laboratory for *Learning Independent Causal Mechanisms* "
     "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."

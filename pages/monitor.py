@@ -12,7 +12,7 @@ from icm.runs.history import History
 from icm.runs.run import Run
 from icm.runs.status import RunState
 from icm.show.experts import badge
-from pages.ui import clock, decisions, lines, panels, picker, run_view, tables, timeline
+from pages.ui import clock, decisions, inside, lines, panels, picker, run_view, tables, timeline
 from pages.ui.decisions import REST
 from pages.ui.html import plain
 from pages.ui.run_view import LIVE, WHILE_TRAINING, RunView
@@ -178,6 +178,7 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
     if snapshots:
         with right, telling():
             one_expert(seen.run, snapshots[-1], row, expert, mechanism)
+            inside.door(seen.run, snapshots[-1], expert, then)
     return row
 
 

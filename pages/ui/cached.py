@@ -17,9 +17,11 @@ from icm.images.digits import Digits, Source, data_root, load_digits, resolve_so
 from icm.images.mechanisms import parse
 from icm.images.unseen import Look, Unseen, load_unseen
 from icm.measure.evaluation import Evaluation, Examples, examples, examples_of_one, networks
+from icm.measure.fingerprint import fingerprint
 from icm.measure.reader import Reader, load_reader
 from icm.measure.replay import Replay, replay
 from icm.measure.transfer import evaluate_sets
+from icm.method.competition import Contest
 from icm.method.networks import Discriminator, ExpertBank
 from icm.runs.history import run_history
 from icm.runs.run import Run
@@ -28,6 +30,8 @@ from icm.show.mosaics import picture_table
 from pages.ui import html
 
 DETAIL_DIGITS = 8
+MIXED_DIGITS = 10  # through each mechanism
+FINGERPRINT_IMAGES = 6
 torch.set_num_threads(1)  # the other cores are the trainer's
 
 
@@ -146,6 +150,36 @@ def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
     frames = {(1, column): colour(expert) for column, winner in enumerate(winners) if winner == expert}
     table = picture_table(rows[:, :, 0].numpy(), ["input", badge(expert), "original"], columns, frames)
     return html.png(table)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY)
+def mixed(key: SnapshotKey) -> Examples:
+    """Some digits through every mechanism, and what the experts make of them: the images of one mechanism after the other."""
+    held_out = digits(key.source, key.root).test
+    bank, discriminator = networks_of(key)
+    each = [
+        examples_of_one(bank, discriminator, held_out, mechanism, MIXED_DIGITS)
+        for mechanism in parse(key.config.mechanisms)
+    ]
+    contests = [one.contest for one in each]
+    return Examples(
+        torch.cat([one.original for one in each]),
+        torch.cat([one.transformed for one in each]),
+        Contest(
+            torch.cat([one.answers for one in contests], dim=1),
+            torch.cat([one.logits for one in contests], dim=1),
+            torch.cat([one.winner for one in contests]),
+        ),
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
+def fingerprint_of(key: SnapshotKey, expert: int) -> np.ndarray:
+    """Where the expert looks, over images that it wins; over all of them when it wins none. 11 x 11, the largest entry is 1."""
+    seen = mixed(key)
+    mine = seen.transformed[seen.contest.winner == expert]
+    images = mine if len(mine) else seen.transformed
+    return fingerprint(networks_of(key)[0], expert, images[:FINGERPRINT_IMAGES]).numpy()
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY)

@@ -116,6 +116,11 @@ def pair(before: Picture, after: Picture, words: tuple[str, str]) -> str:
     return f"<style>{PAIR_STYLE}</style><div class='icm-pair'>{shown}</div>"
 
 
+def pair_figure(before: Picture, after: Picture, words: tuple[str, str], below: str) -> str:
+    """A <figure>: two small pictures one above the other, and words below."""
+    return f"<figure>{picture(before, words[0])}{picture(after, words[1], 'margin-top:4px')}<small>{escape(below)}</small></figure>"
+
+
 def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
     """For each of these experts a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
     found = [

@@ -47,6 +47,12 @@ def test_arrow_keys_walk_the_path_and_turn_the_images(page: Page, server: str, b
     assert pictures.get_attribute("src") == before
 
 
+def test_home_leads_to_it(page: Page, server: str, boxed: Run) -> None:
+    page.goto(server)
+    page.get_by_role("button", name="One round in slow motion").click()
+    at(page, 1)
+
+
 def test_it_plays_from_its_first_station_to_its_last(page: Page, server: str, boxed: Run) -> None:
     page.goto(f"{server}/round?run=boxed&station=3")
     at(page, 3)
@@ -68,3 +74,18 @@ def test_the_same_images_are_played_by_the_score_alone(page: Page, server: str, 
     assert page.locator(".icm-bars em").all_inner_texts() == scores
     first = page.locator(".icm-bars li").first
     expect(first).to_have_class("wins")  # the best score
+
+
+def test_a_door_on_monitor_leads_inside_an_expert_and_escape_leads_out(
+    page: Page, server: str, boxed: Run
+) -> None:
+    page.goto(f"{server}/monitor?run=boxed&mechanism=up-left")
+    expect(page.locator(".st-key-one-expert img")).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Inside E").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("to the left and 3 up of it")).to_be_visible()
+    expect(dialog.locator(".icm-everyone figure")).to_have_count(10)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)

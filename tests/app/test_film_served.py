@@ -5,7 +5,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from icm.runs.run import Run
+from icm.runs.run import SHIPPED, Run
+from icm.runs.store import shipped
 
 
 def fetch(address: str) -> tuple[int, dict[str, str], bytes]:
@@ -45,3 +46,15 @@ def test_the_app_serves_nothing_else(server: str, trained: Run, address: str) ->
     status, _, content = fetch(f"{server}/film/" + address.format(run=trained.id, version=trained.version))
     assert status in (400, 404)  # 400 is the server's own refusal of such a path
     assert b"not for" not in content
+
+
+def test_a_run_of_the_store_may_have_the_name_of_the_one_that_ships(server: str, trained: Run) -> None:
+    """Each is served by its version."""
+    own = Run(trained.folder.rename(trained.folder.with_name(SHIPPED)))
+    box = shipped()
+    assert box is not None
+    assert own.version != box.version
+    for run in (own, box):
+        status, _, content = fetch(f"{server}/film/{SHIPPED}/{run.version}/000000.webp")
+        assert status == 200
+        assert content == run.film.picture("000000")
