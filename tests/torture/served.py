@@ -163,7 +163,7 @@ class Session:
         return self.read()
 
     def read(self, seconds: float = 60.0) -> Shown:
-        """What comes until a script has ended; `ended` is "none" when none ends in time."""
+        """What comes until a script has ended and does not begin anew at once; `ended` is "none" when none ends in time."""
         shown, begun = Shown(ended="none"), time.monotonic()
         while (left := begun + seconds - time.monotonic()) > 0:
             try:
@@ -176,7 +176,8 @@ class Session:
                 _look_at(message.delta.new_element, shown)
             elif kind == "script_finished":
                 shown.ended = ForwardMsg.ScriptFinishedStatus.Name(message.script_finished)
-                break
+                if message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    break
         shown.seconds = time.monotonic() - begun
         return shown
 
