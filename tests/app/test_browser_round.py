@@ -3,15 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from icm.runs.run import Run
+from pages.ui.stations import NAMES
 from tests.app.frames import settled
-
-NAMES = (
-    "A digit comes in",
-    "Everyone answers",
-    "The discriminator scores",
-    "One wins, and only it learns",
-    "The discriminator learns",
-)
 
 
 def at(page: Page, station: int) -> None:
