@@ -115,9 +115,8 @@ def film(request: Request) -> Response:
     with suppress(ActionableError):
         found = RunStore(store_root()).open(run_id)
         picture = found.film.picture(name) if version == found.version else None
-    if (
-        picture is None and box is not None and version == box.version
-    ):  # the store is elsewhere, or has another run of that name
+    # The store may be elsewhere, or have another run of that name.
+    if picture is None and box is not None and version == box.version:
         picture = box.film.picture(name)
     if picture is None:
         return Response("no such picture", 404, media_type="text/plain")

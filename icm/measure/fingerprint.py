@@ -12,9 +12,7 @@ from torch import Tensor
 from icm.method.networks import HIDDEN_LAYERS, ExpertBank
 from icm.shapes import Images
 
-REACH = (
-    HIDDEN_LAYERS + 1
-)  # pixels that an answer can look away, up, down and to either side: one for each convolution of 3 x 3
+REACH = HIDDEN_LAYERS + 1  # pixels that an answer can look away: one for each convolution of 3 x 3
 WIDTH = 2 * REACH + 1
 PHASES = (0, 3, 6, 9)  # rows and columns, within a patch of `WIDTH`, of the answer's pixels that are asked
 

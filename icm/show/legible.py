@@ -7,10 +7,8 @@ Option = dict[str, Any]
 
 GROUND: dict[Theme, str] = {"light": "#ffffff", "dark": "#171614"}  # of Streamlit's pages
 INK: dict[Theme, str] = {"light": "#31333f", "dark": "#fafafa"}
-FULL, FAINT = (
-    "#3f90da",
-    0.05,
-)  # a heat map's colour where the share is 1, and how much of it there is where it is 0
+FULL = "#3f90da"  # a heat map's colour where the share is 1
+FAINT = 0.05  # how much of it there is where the share is 0
 HALF_WAY = 0.179  # black and white have the same contrast on this luminance, 4.6:1
 
 
