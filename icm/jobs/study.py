@@ -1,12 +1,10 @@
 """Studies: named tables of configurations, each run over many seeds, measured and summed up in one file.
 
 Every run is an ordinary run in the store: it can be watched, opened and resumed. A study that was interrupted goes on where it
-was, and what is finished is neither run nor measured again."""
+was, and what is finished is neither run nor measured again; on another machine, with other seeds, it adds to the same file."""
 
 import hashlib
 import json
-import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,6 +149,9 @@ class Finding:
     seconds: float  # of competition
     threads: int
     surplus: int  # experts that play at the end beyond one for each mechanism
+    date: str  # when it began
+    machine: str
+    dtype: str  # in which the networks were computed
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def config_hash(config: RunConfig) -> str:
 
 def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
     """What a finished run came to, from its rows and what `icm evaluate --json` said of it."""
-    config = run.config()
+    config, environment = run.config(), run.environment()
     history = run_history(run, config)
     return Finding(
         variant=variant,
@@ -283,8 +284,11 @@ def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
         routing=float(measured["routing_accuracy"]),
         psnr=round(float(np.mean(list(measured["psnr"].values()))), 2),
         seconds=round(history.seconds, 1),
-        threads=int(run.environment()["threads"]),
+        threads=int(environment["threads"]),
         surplus=len(history.plays()) - len(config.mechanisms),
+        date=date.fromtimestamp(run.created).isoformat(),
+        machine=str(environment["machine"]),
+        dtype=str(environment["engine"]["dtype"]),
     )
 
 
@@ -333,10 +337,16 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS) -> dict[str, Any]:
-    """Writes NAME.json, and returns it: for each variant its settings, its summary and its runs."""
+    """Writes NAME.json, and returns it: for each variant its settings, its summary and its runs.
+
+    Runs of other seeds that the file has already are kept, where their settings are these: a study can be gone on with on
+    another machine. An ActionableError when there is such a file and it cannot be read."""
+    path, kept = folder / f"{name}.json", list(findings)
+    if path.exists():
+        kept += _other_seeds(path, studies()[name], findings)
     variants = {}
     for variant, config in studies()[name].items():
-        found = [each for each in findings if each.variant == variant]
+        found = sorted((each for each in kept if each.variant == variant), key=lambda each: each.seed)
         if not found:
             continue
         variants[variant] = {
@@ -344,16 +354,31 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
             "changed": changed_fields(config, preset(config.preset)),
             "config_hash": config_hash(config),
             "summary": summary(found),
-            "runs": [asdict(each) for each in sorted(found, key=lambda each: each.seed)],
+            "runs": [asdict(each) for each in found],
         }
     result = {
         "study": name,
         "date": date.today().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "packages": {each: version(each) for each in PACKAGES},
         "variants": variants,
     }
     with files.on_disk(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(folder / f"{name}.json", result)
+    files.write_json(path, result)
     return result
+
+
+def _other_seeds(path: Path, configs: Mapping[str, RunConfig], findings: Sequence[Finding]) -> list[Finding]:
+    """The runs in a file of results that have the settings of `configs` and are not among `findings`."""
+    remedy = "move it away, and the same command writes a new one"
+    result, mine = files.read_json(path, remedy), {(each.variant, each.seed) for each in findings}
+    try:
+        return [
+            Finding(**run)
+            for variant, config in configs.items()
+            if (said := result["variants"].get(variant)) and said["config_hash"] == config_hash(config)
+            for run in said["runs"]
+            if (variant, run["seed"]) not in mine
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise StudyError(f"{path} holds no results of a study ({error}); {remedy}") from error

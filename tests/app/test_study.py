@@ -15,7 +15,7 @@ import pytest
 from icm.cli import studies as command
 from icm.cli.words import UsageError
 from icm.files import PROJECT
-from icm.jobs.study import Finding, Study, StudyError, config_hash, seconds_left, summary
+from icm.jobs.study import Finding, Study, StudyError, config_hash, seconds_left, summary, write_results
 from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -125,9 +125,32 @@ def test_seeds_that_are_none_are_told(said: str) -> None:
         command.seeds_of(said)
 
 
+def found_in(seed: int) -> Finding:
+    run = f"tiny-tiny-s{seed}"
+    return Finding("tiny", run, seed, True, 100, 0.9, 20.0, 10.0, 1, 0, "2026-11-26", "two cores", "float32")
+
+
+def test_a_study_on_another_machine_adds_its_seeds_to_the_same_file(tmp_path: Path) -> None:
+    write_results("tiny", [found_in(0), found_in(1)], tmp_path)
+    again = replace(found_in(1), psnr=22.0)
+    tiny = write_results("tiny", [again, found_in(2)], tmp_path)["variants"]["tiny"]
+    assert [(each["seed"], each["psnr"]) for each in tiny["runs"]] == [(0, 20.0), (1, 22.0), (2, 20.0)]
+    assert tiny["summary"]["runs"] == 3
+
+    # Runs with other settings are none of this study's.
+    file = tmp_path / "tiny.json"
+    file.write_text(file.read_text().replace(tiny["config_hash"], "0" * 12))
+    other = write_results("tiny", [found_in(2)], tmp_path)["variants"]["tiny"]
+    assert [each["seed"] for each in other["runs"]] == [2]
+
+    file.write_text('{"variants": {"tiny": 3}}')
+    with pytest.raises(StudyError, match=r"tiny.json holds no results of a study .*; move it away"):
+        write_results("tiny", [found_in(0)], tmp_path)
+
+
 def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> None:
     found = [
-        Finding("v", f"v-s{seed}", seed, one, first, 0.9, psnr, 10.0, 1, surplus=seed)
+        replace(found_in(seed), one_to_one=one, first_step=first, psnr=psnr, surplus=seed)
         for seed, (one, first, psnr) in enumerate([(True, 100, 20.0), (True, 200, 21.0), (False, None, 19.0)])
     ]
     said = summary(found)
