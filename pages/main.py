@@ -26,6 +26,7 @@ page = st.navigation(
         st.Page("monitor.py", title="Monitor", icon=":material/monitoring:"),
         st.Page("round.py", title="Round", icon=":material/slow_motion_video:"),
         st.Page("draw.py", title="Draw", icon=":material/draw:"),
+        st.Page("guess.py", title="Guess who", icon=":material/casino:"),
         st.Page("compare.py", title="Compare", icon=":material/compare:"),
         st.Page("versus.py", title="Side by side", icon=":material/compare_arrows:"),
     ],

@@ -182,6 +182,13 @@ def fingerprint_of(key: SnapshotKey, expert: int) -> np.ndarray:
     return fingerprint(networks_of(key)[0], expert, images[:FINGERPRINT_IMAGES]).numpy()
 
 
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY)
+def emblems(key: SnapshotKey) -> np.ndarray:
+    """Every expert's fingerprint, taken from one pixel in 121 of a digit for each mechanism: rough, and within a second."""
+    bank, seen = networks_of(key)[0], _examples(key).transformed
+    return torch.stack([fingerprint(bank, each, seen, phases=(6,)) for each in range(bank.experts)]).numpy()
+
+
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY)
 def replayed(key: SnapshotKey, conscience: bool, losers: bool) -> Replay:
     """The step after the snapshot, with or without what the conscience had added by then, and with the losers as fakes or not."""

@@ -50,6 +50,17 @@ def inlined(file: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(file).decode()
 
 
+def grey(image: Picture) -> str:
+    """The image for a component of ours: base64 of one byte for each pixel."""
+    return base64.b64encode((image.clip(0, 1) * 255).round().astype(np.uint8).tobytes()).decode()
+
+
+def emblem(fingerprint: Float[np.ndarray, "11 11"], expert: int) -> str:
+    """The address of a picture: an expert's fingerprint in its colour on black."""
+    ink = np.array([int(colour(expert)[at : at + 2], 16) for at in (1, 3, 5)])
+    return inlined(png((fingerprint[..., None] * ink).round().astype(np.uint8)))
+
+
 def picture(image: Picture, words: str, style: str = "") -> str:
     """An <img> of the image; `words` are its alt text and its tooltip, `style` is CSS."""
     source = inlined(png((image.clip(0, 1) * 255).round().astype(np.uint8)))

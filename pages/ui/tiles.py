@@ -1,6 +1,5 @@
 """Tiles to choose mechanisms by: each shows the drawing as that mechanism would change it. One tap takes it, "+" chains."""
 
-import base64
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from streamlit.components.v2 import component
 
 from icm.config import SYMBOLS, mechanism_title
+from pages.ui import html
 
 MOST = 3  # mechanisms in a chain
 _BESIDE = Path(__file__).parent
@@ -43,7 +43,7 @@ def tiles(
             "name": name,
             "title": mechanism_title(name),
             "symbol": SYMBOLS.get(name, "·"),
-            "picture": _grey(pictures[name]) if name in pictures else None,
+            "picture": html.grey(pictures[name]) if name in pictures else None,
         }
         for name in names
     ]
@@ -51,7 +51,3 @@ def tiles(
     data = {"tiles": shown, "chosen": chosen, "most": MOST, "look": time.time()}
     _component(key=key, data=data, on_chosen_change=keep)
     return chosen
-
-
-def _grey(picture: Float[np.ndarray, "32 32"]) -> str:
-    return base64.b64encode((picture.clip(0, 1) * 255).round().astype(np.uint8).tobytes()).decode()

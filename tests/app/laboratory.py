@@ -59,10 +59,15 @@ def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Labor
 
 
 @contextmanager
-def tab(chromium: Browser) -> Iterator[Page]:
-    """A tab in a browser session of its own; no error in it, no request elsewhere. It is closed before the test's store goes:
-    a page that looks again and again would log that."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000})
+def tab(chromium: Browser, phone: bool = False) -> Iterator[Page]:
+    """A tab in a browser session of its own, on a desk or on a phone with a touch screen; no error in it, no request elsewhere.
+
+    It is closed before the test's store goes: a page that looks again and again would log that."""
+    context = (
+        chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+        if phone
+        else chromium.new_context(viewport={"width": 1440, "height": 1000})
+    )
     context.set_default_timeout(40 * SECONDS)
     expect.set_options(timeout=40 * SECONDS)
     page = context.new_page()

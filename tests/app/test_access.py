@@ -17,6 +17,7 @@ PAGES = {
     "train": ".st-key-mechanisms img",
     "monitor?run=boxed&lines=true&numbers=true&large=true": ".st-key-answers img",
     "draw?run=boxed": "canvas[aria-label^=Drawing]",
+    "guess?run=boxed": ".cards button",
     "compare?run=boxed": ".st-key-everyone img, [data-testid=stImage] img",
     "round?run=boxed&station=3": ".icm-bars li",
     "versus?left=boxed&right=a-run": "canvas.time[data-step]",
