@@ -22,6 +22,7 @@ st.html(
 page = st.navigation(
     [
         st.Page("home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("learn.py", title="Learn", icon=":material/school:"),
         st.Page("train.py", title="Train", icon=":material/play_circle:"),
         st.Page("monitor.py", title="Monitor", icon=":material/monitoring:"),
         st.Page("round.py", title="Round", icon=":material/slow_motion_video:"),
