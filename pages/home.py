@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from icm.runs.run import SHIPPED
+from icm.config import mechanism_title
+from icm.runs.run import SHIPPED, Run
 from icm.runs.store import shipped
-from pages.ui import clock, decisions, panels, picker, run_view, timeline
+from pages.ui import clock, decisions, panels, picker, run_view, timeline, words
 from pages.ui.decisions import REST
 from pages.ui.told import telling
+from pages.ui.tour import tour
 
 SENTENCE = 760  # pixels: a longer line is hard to read
+STATIONS = ("A digit", "Answers", "Scores", "The winner", "The judge")  # of one round, in a word each
 
 
 def newest() -> None:
@@ -37,40 +40,74 @@ def newest() -> None:
                         st.switch_page("train.py", query_params={"preset": recommended})
 
 
+def one_round(run: Run) -> None:
+    """The fragment: one round of the run's competition in five taps. Before the first tap nothing of it is computed."""
+    steps = run.snapshots.steps()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        at = st.pills("Tap from left to right", range(len(STATIONS)), format_func=_station)
+        step = st.segmented_control(
+            "After step", steps, default=steps[-1], required=True, format_func=lambda each: f"{each:,}"
+        )
+    if at is None or step is None:
+        st.caption("A digit is changed, ten experts answer, one wins. Then only the winner learns.")
+        return
+    # The round needs torch, which takes seconds to import the first time.
+    from pages.ui import cached, stations
+
+    with telling():
+        key = cached.snapshot_key(run, step)
+        rule = key.config.conscience.rule == "conscience"
+        with st.spinner("Replaying the step…"):
+            replay = cached.replayed(key, rule, key.config.training.losers_are_fake)
+        spec = key.config.mechanisms[int(replay.batch.mechanism[0])]
+        shown = stations.Shown(replay, 0, run_view.roles_of(run, step), mechanism_title(spec))
+        with st.container(width=SENTENCE):
+            st.markdown(stations.SENTENCES[at])
+        st.html(stations.content(shown, at))
+
+
+def _station(at: int) -> str:
+    return f"{at + 1} · {STATIONS[at]}"
+
+
 panels.steady()
 st.title("Who undoes what?", anchor=False)
 with st.container(width=SENTENCE):
-    st.markdown(
-        "Ten small networks, the **experts**, compete to undo ten unknown **causal mechanisms** that change digits, and nobody tells "
-        "them which is which. Each comes to undo one. What is learned apart can be reused apart: on letters never seen, and in chains."
+    st.html(
+        words.said(
+            "Ten small [networks|network], the [experts|expert], compete to undo ten unknown **causal** [mechanisms|mechanism] that change "
+            "digits, and nobody tells them which is which. Each comes to undo one. What is learned apart can be reused apart: on letters "
+            "never seen, and in chains."
+        )
     )
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="center"):
     if st.button("Draw yours", type="primary", icon=":material/draw:"):
         st.switch_page("draw.py")
     if st.button("Train your own", icon=":material/play_arrow:"):
         st.switch_page("train.py")
+    with st.container(width="content"):
+        tour()
 
 box = shipped()
 if box is not None:
-    with telling():
+    with st.container(key="picture"), telling():
         seen = run_view.view(box)
         timeline.timeline("home", box, seen.config, seen.history(), plays=True)
 
-st.fragment(newest)()
+with st.container(key="newest"):
+    st.fragment(newest)()
 
-st.header("One round", anchor=False)
-for column, (name, text) in zip(
-    st.columns(3),
-    {
-        "1 · Everyone answers": "A changed digit goes to every expert. Each returns the image that it would rather see.",
-        "2 · One wins": "The discriminator, which knows clean digits, scores every answer. The best score takes the image.",
-        "3 · Only the winner learns": "Whoever is ahead on a kind of image gets its lessons, pulls further ahead, and specialises.",
-    }.items(),
-):
-    with column, st.container(border=True):
-        st.markdown(f"**{name}**  \n{text}")
-if st.button("One round in slow motion", icon=":material/slow_motion_video:"):
-    st.switch_page("round.py")
+if box is not None:
+    with st.container(key="round"):
+        st.header("One round", anchor=False)
+        st.fragment(one_round)(box)
+with st.container(horizontal=True):
+    if st.button("One round in slow motion", icon=":material/slow_motion_video:"):
+        st.switch_page("round.py")
+    if st.button("The idea in four screens", icon=":material/school:"):
+        st.switch_page("learn.py")
+    if st.button("Guess who", icon=":material/casino:"):
+        st.switch_page("guess.py")
 st.caption(
     "A laboratory for *Learning Independent Causal Mechanisms* "
     "(Parascandolo, Kilbertus, Rojas-Carulla and Schölkopf, ICML 2018)."

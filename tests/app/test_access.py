@@ -17,6 +17,8 @@ PAGES = {
     "train": ".st-key-mechanisms img",
     "monitor?run=boxed&lines=true&numbers=true&large=true": ".st-key-answers img",
     "draw?run=boxed": "canvas[aria-label^=Drawing]",
+    "learn?run=boxed&screen=2": ".icm-bars li",
+    "learn?run=boxed&screen=4": ".icm-everyone img",
     "guess?run=boxed": ".cards button",
     "compare?run=boxed": ".st-key-everyone img, [data-testid=stImage] img",
     "round?run=boxed&station=3": ".icm-bars li",
