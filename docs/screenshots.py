@@ -68,10 +68,12 @@ def take(page: Page, path: str, ready: str, name: str) -> None:
 def main(run: str = "pretrained", other: str | None = None) -> None:
     pages = {
         "home": ("", "canvas.film[data-step]"),
+        "learn": ("learn?screen=2", ".icm-bars img"),
         "train": ("train?preset=quick", "text=The same from a terminal"),
         "monitor": (f"monitor?run={run}", ".st-key-one-expert img"),
         "round": ("round?station=4", ".icm-station img"),
         "draw": ("draw", ".icm-bars img"),
+        "guess": ("guess", ".cards button"),
         "compare": ("compare", ".st-key-answers-right img"),
         "versus": (f"versus?left={run}&right={other}", "canvas") if other else ("versus", "h1"),
     }

@@ -11,7 +11,7 @@ from icm.config import mechanism_name
 from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
-from pages.ui import html, picker
+from pages.ui import html, picker, words
 from pages.ui.run_view import role_words
 from pages.ui.told import nothing_yet, telling
 
@@ -107,9 +107,11 @@ heading, place = st.columns([3, 2], vertical_alignment="bottom")
 heading.title("Guess who", anchor=False)
 with place:
     run = picker.pick_trained()
-st.markdown(
-    "Something has changed a digit. Bet on the expert that undoes it, and see whether the discriminator, which was told nothing "
-    "either, chooses the same one."
+st.html(
+    words.said(
+        "A [mechanism] has changed a digit. Bet on the [expert] that undoes it, and see whether the [discriminator], which was told "
+        "nothing either, chooses the same one."
+    )
 )
 if run is None:
     nothing_yet("No trained experts yet.")

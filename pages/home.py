@@ -62,7 +62,7 @@ def one_round(run: Run) -> None:
         spec = key.config.mechanisms[int(replay.batch.mechanism[0])]
         shown = stations.Shown(replay, 0, run_view.roles_of(run, step), mechanism_title(spec))
         with st.container(width=SENTENCE):
-            st.markdown(stations.SENTENCES[at])
+            st.html(words.said(stations.SENTENCES[at]))
         st.html(stations.content(shown, at))
 
 

@@ -12,7 +12,7 @@ from icm.runs.history import History
 from icm.runs.run import Run
 from icm.runs.status import RunState
 from icm.show.experts import badge
-from pages.ui import clock, decisions, inside, lines, panels, picker, run_view, tables, timeline
+from pages.ui import clock, decisions, inside, lines, panels, picker, run_view, tables, timeline, words
 from pages.ui.decisions import REST
 from pages.ui.html import plain
 from pages.ui.run_view import LIVE, WHILE_TRAINING, RunView
@@ -253,3 +253,4 @@ else:
     if state not in LIVE:
         st.set_page_config(page_title=f"{state or 'unreadable'} · {run.id}")
     st.fragment(watch)(run, was_live=state in LIVE)
+    st.html(words.said(words.ALL))

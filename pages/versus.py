@@ -5,7 +5,7 @@ import streamlit as st
 from icm.runs.history import History
 from icm.runs.run import Run
 from icm.show import charts
-from pages.ui import decisions, panels, picker, run_view, timeline
+from pages.ui import decisions, panels, picker, run_view, timeline, words
 from pages.ui.run_view import WHILE_TRAINING, RunView, duration
 from pages.ui.told import nothing_yet, telling
 
@@ -83,3 +83,4 @@ for default, (side, column) in enumerate(zip(SIDES, columns)):
         chosen.append(picker.pick(runs, side, default))
 with telling():
     side_by_side([run for run in chosen if run is not None])
+st.html(words.said(words.ALL))

@@ -20,12 +20,12 @@ NAMES = (
     "The discriminator learns",
 )
 SENTENCES = (
-    "Somebody has changed a digit in one of ten ways, and tells nobody how. The experts see only what came out.",
-    "Every expert gets the same image and returns the image that it would rather see. They are small networks; at the start they all "
+    "Somebody has changed a digit by one of ten [mechanisms|mechanism], and tells nobody by which. The experts see only what came out.",
+    "Every [expert] gets the same image and returns the image that it would rather see. They are small networks; at the start they all "
     "copy, so that each answer is a digit, and small differences decide who goes where.",
-    "The discriminator has been shown digits that nobody changed, and says of each answer how much it looks like one of them. "
+    "The [discriminator] has been shown digits that nobody changed, and says by a [score] how much each answer looks like one of them. "
     "It does not know what the image was before, and nobody else here does.",
-    "The best score takes the image, and only the winner learns from it. Red pixels should get brighter, blue ones darker: that way "
+    "The best score takes the image, and only the [winner] learns from it. Red pixels should get brighter, blue ones darker: that way "
     "the discriminator would like the answer better. If all learned from all, all would become one average expert. So who is "
     "a little ahead on one kind of image gets its lessons, pulls further ahead, and leaves the rest to others.",
     "Real are digits that nobody changed; fake are the answers to this image, those of the losers too. A loser's answer teaches the "
