@@ -14,7 +14,7 @@ from icm.errors import ActionableError
 from icm.images import sketch
 from icm.runs.run import Run
 from pages.ui import picker
-from pages.ui.pad import pad, put
+from pages.ui.pad import DRAWN, pad, put
 from pages.ui.run_view import roles_of
 from pages.ui.tiles import tiles
 from pages.ui.told import nothing_yet, telling, told
@@ -183,14 +183,15 @@ def laboratory(run: Run, step: int) -> None:
     from pages.ui import cached, claims
 
     with right, telling():
-        seen = seen_as(given, stage)
+        seen = st.session_state[DRAWN] = seen_as(given, stage)
         roles = roles_of(run)
         most = 1 + st.session_state.get("again", 0)
-        found = claims.claim(cached.networks_of(cached.snapshot_key(run, step)), seen, specs, most)
+        key = cached.snapshot_key(run, step)
+        found = claims.claim(cached.networks_of(key), seen, specs, most)
         st.html(claims.path(given, specs, found, roles, cached.reader()))
         st.caption(STAGE_SAID[stage])
         st.markdown("**Every expert's answer** · with the discriminator's score; the best wins")
-        st.html(claims.everyone(found, roles))
+        st.html(claims.everyone(found, roles, cached.emblems(key)))
         again = len(found.rounds) <= MOST_ROUNDS and found.rounds[-1].better
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(

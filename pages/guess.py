@@ -12,11 +12,11 @@ from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
 from pages.ui import html, picker, words
+from pages.ui.pad import DRAWN
 from pages.ui.run_view import role_words
 from pages.ui.told import nothing_yet, telling
 
 GAME = "guess who"
-DRAWN = "drawn"  # what was given on Draw, as the networks see it
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def table(run: Run, step: int) -> None:
         )
         emblems = cached.emblems(key)
     cards = [
-        guess.Card(each, html.emblem(emblems[each], each), html.undoes(words[each]) if helped else "")
+        guess.Card(each, emblems[each], html.undoes(words[each]) if helped else "")
         for each in found.contest.players()
     ]
 

@@ -60,7 +60,9 @@ def one_round(run: Run) -> None:
         with st.spinner("Replaying the step…"):
             replay = cached.replayed(key, rule, key.config.training.losers_are_fake)
         spec = key.config.mechanisms[int(replay.batch.mechanism[0])]
-        shown = stations.Shown(replay, 0, run_view.roles_of(run, step), mechanism_title(spec))
+        shown = stations.Shown(
+            replay, 0, run_view.roles_of(run, step), mechanism_title(spec), cached.emblems(key)
+        )
         with st.container(width=SENTENCE):
             st.html(words.said(stations.SENTENCES[at]))
         st.html(stations.content(shown, at))

@@ -82,7 +82,7 @@ def picture(run: Run, at: int) -> None:
         spec = config.mechanisms[number % len(config.mechanisms)]
         found = claims.claim(cached.networks_of(key), digit, [spec], 1)
         st.caption(f"A digit changed by {mechanism_title(spec)}, every expert's answer, and its score.")
-        st.html(claims.everyone(found, roles))
+        st.html(claims.everyone(found, roles, cached.emblems(key)))
     elif at == 2:
         replay = cached.replayed(key, config.conscience.rule == "conscience", config.training.losers_are_fake)
         image = number % len(replay.batch.mechanism)

@@ -253,4 +253,4 @@ else:
     if state not in LIVE:
         st.set_page_config(page_title=f"{state or 'unreadable'} · {run.id}")
     st.fragment(watch)(run, was_live=state in LIVE)
-    st.html(words.said(words.ALL))
+    st.html(words.line())

@@ -79,7 +79,9 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
             count = len(replay.batch.mechanism)
             image = st.session_state.get("image", 0) % count
             spec = key.config.mechanisms[int(replay.batch.mechanism[image])]
-            shown = stations.Shown(replay, image, run_view.roles_of(run, step), mechanism_title(spec))
+            shown = stations.Shown(
+                replay, image, run_view.roles_of(run, step), mechanism_title(spec), cached.emblems(key)
+            )
             st.html(stations.path(at))
             buttons(playing, at)
             st.subheader(f"{at + 1} · {stations.NAMES[at]}", anchor=False)

@@ -83,4 +83,4 @@ for default, (side, column) in enumerate(zip(SIDES, columns)):
         chosen.append(picker.pick(runs, side, default))
 with telling():
     side_by_side([run for run in chosen if run is not None])
-st.html(words.said(words.ALL))
+st.html(words.line())

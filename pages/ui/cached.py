@@ -183,10 +183,13 @@ def fingerprint_of(key: SnapshotKey, expert: int) -> np.ndarray:
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY)
-def emblems(key: SnapshotKey) -> np.ndarray:
-    """Every expert's fingerprint, taken from one pixel in 121 of a digit for each mechanism: rough, and within a second."""
+def emblems(key: SnapshotKey) -> list[str]:
+    """The address of a picture of each expert's fingerprint, taken from one pixel in 121 of a digit for each mechanism: rough, but
+    within a second."""
     bank, seen = networks_of(key)[0], _examples(key).transformed
-    return torch.stack([fingerprint(bank, each, seen, phases=(6,)) for each in range(bank.experts)]).numpy()
+    return [
+        html.emblem(fingerprint(bank, each, seen, phases=(6,)).numpy(), each) for each in range(bank.experts)
+    ]
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY)

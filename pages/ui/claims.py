@@ -96,7 +96,7 @@ def path(given: Picture, specs: Sequence[str], found: Claim, roles: list[str], r
     return html.row_of_figures(stops)
 
 
-def everyone(found: Claim, roles: list[str]) -> str:
+def everyone(found: Claim, roles: list[str], emblems: list[str]) -> str:
     """HTML: every expert's answer in the round that counts, the best score first, as bars on one axis. The winner's is framed."""
     contest = found.last.contest
     scores = contest.logits[:, 0]
@@ -108,6 +108,7 @@ def everyone(found: Claim, roles: list[str]) -> str:
                 float(scores[expert]),
                 expert == found.winner,
                 html.undoes(roles[expert]),
+                emblems[expert],
             )
             for expert in scores.argsort(descending=True).tolist()
             if scores[expert] > -torch.inf

@@ -102,6 +102,7 @@ class Bar:
     score: float  # logit
     wins: bool
     words: str = ""  # what the expert is known for
+    emblem: str = ""  # the address of a picture
 
 
 def bars(shown: Sequence[Bar]) -> str:
@@ -112,8 +113,9 @@ def bars(shown: Sequence[Bar]) -> str:
     rows = []
     for each in shown:
         begin, width = 100 * (min(each.score, 0) - low) / wide, 100 * abs(each.score) / wide
+        shield = f"<img src='{each.emblem}' alt=''>" if each.emblem else ""
         rows.append(
-            f"<li{' class=wins' if each.wins else ''}><div><b>{badge(each.expert)}</b><small>{escape(each.words)}</small></div>"
+            f"<li{' class=wins' if each.wins else ''}><div>{shield}<b>{badge(each.expert)}</b><small>{escape(each.words)}</small></div>"
             f"{picture(each.answer, f'{badge(each.expert)}, {each.words}')}"
             f"<span style='--zero:{zero:.1f}%'><i style='left:{begin:.1f}%;width:{width:.1f}%;background:{colour(each.expert)}'></i>"
             f"</span><em>{each.score:+.1f}</em></li>"
@@ -149,10 +151,11 @@ PAIR_STYLE = """
 """
 BARS_STYLE = """
 .icm-bars{list-style:none;margin:0!important;padding:0!important;max-width:800px}
-.icm-bars li{display:grid;grid-template-columns:128px 44px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px!important;padding:3px 6px!important;border-radius:6px}
+.icm-bars li{display:grid;grid-template-columns:168px 44px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px!important;padding:3px 6px!important;border-radius:6px}
 .icm-bars li.wins{outline:2px solid #808080;font-weight:600}
 .icm-bars small{display:block;line-height:1.2;font-size:.8rem}
 .icm-bars img{width:44px;image-rendering:pixelated;display:block;border-radius:3px}
+.icm-bars div img{float:left;width:32px;margin:2px 8px 0 0}
 .icm-bars span{position:relative;height:14px;background:linear-gradient(#808080,#808080) var(--zero) 0/1px 100% no-repeat}
 .icm-bars i{position:absolute;top:1px;height:12px;border-radius:2px}
 .icm-bars em{font-style:normal;text-align:right;font-variant-numeric:tabular-nums}
@@ -174,5 +177,5 @@ FIGURES_STYLE = """
 @media(max-width:640px){.icm-path{flex-wrap:nowrap;gap:6px}.icm-path>b{display:none}.icm-path figure{width:auto;flex:1;min-width:0;max-width:132px}
 .icm-path figcaption,.icm-path small{font-size:.7rem;overflow-wrap:anywhere}
 .icm-path figcaption{display:flex;align-items:flex-end;min-height:2.4em;line-height:1.2}
-.icm-bars li{grid-template-columns:104px 36px 1fr 44px;gap:8px}}
+.icm-bars li{grid-template-columns:132px 36px 1fr 44px;gap:8px}}
 """

@@ -14,6 +14,7 @@ from streamlit.components.v2 import component
 
 SEEN = 32  # pixels, height and width of what is put on the pad
 SENT = 160  # pixels, height and width of what comes back
+DRAWN = "drawn"  # in the session: what the networks see of what was given on Draw; Guess who asks for it
 
 HTML = """
 <div class="pad">

@@ -42,6 +42,7 @@ class Shown:
     image: int
     roles: Sequence[str]
     mechanism: str  # in words; the truth, for the reader alone
+    emblems: Sequence[str] = ()  # of each expert, the address of a picture
 
     @property
     def winner(self) -> int:
@@ -104,6 +105,7 @@ def _scores(shown: Shown) -> str:
                 score,
                 expert == shown.winner,
                 html.undoes(shown.roles[expert]),
+                shown.emblems[expert] if shown.emblems else "",
             )
             for expert, score in sorted(shown.scores.items(), key=lambda each: -each[1])
         ]

@@ -26,7 +26,7 @@ GLOSSARY = {
     "loss": "A number that says how bad an answer is. To learn is to adjust a network's numbers so that the loss falls.",
     "conscience": "For a while it adds to the score of an expert that wins less than its share, and takes from one that wins more.",
 }
-ALL = "Words: [expert] · [mechanism] · [winner] · [owner] · [discriminator] · [score] · [dB] · [conscience]"
+LINE = "Words: [expert] · [mechanism] · [winner] · [owner] · [discriminator] · [score] · [dB] · [conscience]"
 MARKED = re.compile(r"\[([^\]|]+)(?:\|([^\]]+))?\]")
 
 
@@ -41,6 +41,11 @@ def said(text: str, glossary: Mapping[str, str] = GLOSSARY) -> str:
 
     bold = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(text, quote=False))
     return f"<style>{STYLE}</style><p class='icm-said'>{MARKED.sub(word, bold)}</p>"
+
+
+def line() -> str:
+    """HTML: the words that stand all over a page, for its end; what they mean opens above them."""
+    return f"<div class='icm-words'>{said(LINE)}</div>"
 
 
 def explained(shown: str, meaning: str, picture: str = "") -> str:
@@ -65,6 +70,7 @@ STYLE = """
 .icm-word>span{position:absolute;z-index:20;left:0;top:calc(100% + 6px);display:none;width:max-content;max-width:min(300px,80vw);padding:8px 12px;
   border-radius:8px;background:#262730;color:#fafafa;font:400 .875rem/1.45 sans-serif;text-align:left;white-space:normal;
   box-shadow:0 4px 16px rgba(0,0,0,.35)}
+.icm-words .icm-word>span{top:auto;bottom:calc(100% + 6px)}
 .icm-word:hover>span,.icm-word:focus>span{display:block}
 .icm-word:focus-visible{outline:2px solid #3f90da;outline-offset:2px}
 .icm-word img{display:block;width:100%;margin-top:8px;image-rendering:pixelated;border-radius:4px}
