@@ -1,0 +1,89 @@
+"""The response curve of an expert as charts: its score, and its PSNR beside that of doing nothing, over a mechanism's strength."""
+
+from collections.abc import Mapping, Sequence
+
+from icm.show.charts import GREY, LEGEND, NEUTRAL
+from icm.show.experts import badge, colour
+from icm.show.legible import Option
+
+NOTHING = "doing nothing"
+
+
+def score(expert: int, unit: str, trained: float, strength: Sequence[float], of: Sequence[float]) -> Option:
+    """The mean score of the expert's answers, in logits."""
+    return _over_strength("score (logit)", expert, unit, trained, strength, {badge(expert): of})
+
+
+def quality(
+    expert: int,
+    unit: str,
+    trained: float,
+    strength: Sequence[float],
+    of: Sequence[float],
+    of_nothing: Sequence[float],
+) -> Option:
+    """The mean PSNR in dB of the expert's answers, and that of the changed images."""
+    lines = {badge(expert): of, NOTHING: of_nothing}
+    return _over_strength("PSNR, dB", expert, unit, trained, strength, lines)
+
+
+def _over_strength(
+    y_name: str,
+    expert: int,
+    unit: str,
+    trained: float,
+    strength: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+) -> Option:
+    """Lines over the strength, the expert's in its colour. An upright line marks the strength that it was trained on."""
+    several = len(lines) > 1
+    series = [_line(name, expert, strength, values) for name, values in lines.items()]
+    series[0]["markLine"] = {
+        "symbol": "none",
+        "silent": True,
+        "label": {"show": False},
+        "lineStyle": {"type": "solid", "width": 2, "color": "#888888"},
+        "data": [{"xAxis": trained}],
+    }
+    return {
+        "animation": False,
+        "grid": {
+            "left": 8,
+            "right": 16,
+            "top": 34,
+            "bottom": 54 if several else 30,
+            "containLabel": True,
+        },
+        "tooltip": {"trigger": "axis", "confine": True},
+        "legend": {**LEGEND, "show": several},
+        "xAxis": {
+            "type": "value",
+            "name": unit,
+            "nameLocation": "middle",
+            "nameGap": 26,
+            "min": strength[0],
+            "max": strength[-1],
+            "splitLine": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "name": y_name,
+            "scale": True,
+            "nameTextStyle": {"align": "left"},
+            "splitLine": {"lineStyle": {"color": GREY}},
+        },
+        "series": series,
+    }
+
+
+def _line(name: str, expert: int, strength: Sequence[float], values: Sequence[float]) -> Option:
+    nothing = name == NOTHING
+    return {
+        "name": name,
+        "type": "line",
+        "color": NEUTRAL[0] if nothing else colour(expert),
+        "symbol": "circle",
+        "symbolSize": 4 if nothing else 7,
+        "lineStyle": {"width": 2, "type": "dashed" if nothing else "solid"},
+        "data": [[at, round(value, 2)] for at, value in zip(strength, values)],
+    }
