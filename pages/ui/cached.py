@@ -13,16 +13,20 @@ import streamlit as st
 import torch
 
 from icm.config import RunConfig
+from icm.images.batches import as_images
 from icm.images.digits import Digits, Source, data_root, load_digits, resolve_source, source_at_hand
 from icm.images.mechanisms import parse
 from icm.images.unseen import Look, Unseen, load_unseen
+from icm.measure.dots import SIDE, answers_to_dots
 from icm.measure.evaluation import Evaluation, Examples, examples, examples_of_one, networks
 from icm.measure.fingerprint import fingerprint
 from icm.measure.reader import Reader, load_reader
 from icm.measure.replay import Replay, replay
+from icm.measure.response import Response, response
 from icm.measure.transfer import evaluate_sets
-from icm.method.competition import Contest
+from icm.method.competition import Contest, count_wins
 from icm.method.networks import Discriminator, ExpertBank
+from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.show.experts import badge, colour
@@ -32,6 +36,7 @@ from pages.ui import html
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
 FINGERPRINT_IMAGES = 6
+RESPONSE_DIGITS = 16
 torch.set_num_threads(1)  # the other cores are the trainer's
 
 
@@ -190,6 +195,34 @@ def emblems(key: SnapshotKey) -> list[str]:
     return [
         html.emblem(fingerprint(bank, each, seen, phases=(6,)).numpy(), each) for each in range(bank.experts)
     ]
+
+
+def wins_of(key: SnapshotKey) -> np.ndarray:
+    """How many of those images each expert wins. Axes: expert, mechanism."""
+    rows = mixed(key).contest.winner.split(MIXED_DIGITS)
+    return np.stack([count_wins(row, key.config.model.experts).numpy() for row in rows], axis=1)
+
+
+def owners_of(key: SnapshotKey) -> list[int | None]:
+    """For each mechanism the expert that wins most of those images, None where no expert has a majority."""
+    return owners(win_share(wins_of(key)))
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
+def response_of(key: SnapshotKey, expert: int, mechanism: int) -> Response:
+    """How the expert answers over the strength of one of the run's mechanisms. On two idle cores it takes 0.3 seconds."""
+    trained = parse(key.config.mechanisms)[mechanism]
+    originals = as_images(digits(key.source, key.root).test[:RESPONSE_DIGITS])
+    return response(*networks_of(key), expert, trained, originals)
+
+
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY)
+def dots_of(key: SnapshotKey, expert: int) -> bytes:
+    """PNG of 1024 x 1024 pixels: the expert's answers to a dot. Row y, column x of 32 x 32 pictures is the answer to the dot there.
+
+    With the run in the box it is computed in 0.35 seconds, and 9 to 50 kB large; without its zeros it would be a megabyte."""
+    answers = answers_to_dots(networks_of(key)[0], expert).transpose(1, 2).reshape(SIDE * SIDE, SIDE * SIDE)
+    return html.png((answers.clip(0, 1) * 255).round().byte().numpy())
 
 
 @st.cache_resource(max_entries=12, show_spinner=False, hash_funcs=BY)

@@ -1,4 +1,5 @@
-"""The inside of an expert, in a dialog: where it looks, what it won over time, of which images it is sure and of which not."""
+"""The inside of an expert, in a dialog: where it looks, what it won over time, what it answers to a dot, how far from its training
+it is good, of which images it is sure and of which not. Another expert can stand beside it."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,13 @@ from icm.runs.history import History
 from icm.runs.run import Run
 from icm.show import charts
 from icm.show.experts import badge, colour
-from pages.ui import html, panels
+from pages.ui import html, panels, response
+from pages.ui.html import plain
 from pages.ui.told import telling
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.measure.evaluation import Examples
+    from pages.ui.cached import SnapshotKey
 
 SHOWN = 5  # images that it is surest of, and as many that it is least sure of
 WORTH = 0.2  # of a mechanism's images, at any time: what won less has no line
@@ -29,25 +32,68 @@ def door(run: Run, step: int, expert: int, history: History) -> None:
 
 
 def inside(run: Run, step: int, expert: int, history: History) -> None:
-    from pages.ui import cached
+    """The dialog's content: of one expert, or of two for comparison, without what is only of one."""
+    from pages.ui import cached, dot  # they import torch, which takes seconds
 
     with telling():
         key = cached.snapshot_key(run, step)
-        left, right = st.columns([1, 2], gap="large")
-        with left:
-            st.markdown("**Fingerprint**")
-            with st.spinner("Asking its pixels…"):
-                found = cached.fingerprint_of(key, expert)
-            st.html(picture(found, expert))
-            st.caption(
-                f"Where a pixel of its answer looks in the image, by its gradient: {look_in_words(found)}. The ring is the pixel itself."
-            )
-        with right:
-            won_over_time(run, expert, history)
-        st.markdown(
-            "**Its wins** · the surest first; below each, by how much its answer scored above the next best one"
+        others = [each for each in history.plays() if each != expert]
+        beside = st.selectbox(
+            "Beside it",
+            others,
+            index=None,
+            placeholder="nobody",
+            format_func=badge,
+            key=f"beside {expert}",
+            width=240,
         )
-        st.html(wins(cached.mixed(key), expert))
+        shown = [expert] if beside is None else [expert, beside]
+        places = st.columns([1, 2] if beside is None else 2, gap="large")
+        for place, each in zip(places, shown):
+            with place:
+                where_it_looks(key, each)
+        with places[1] if beside is None else st.container():
+            st.markdown("**A dot that you move** · and the answer to it; the ring is where the dot is")
+            with st.spinner("Asking about a dot in every place…"):
+                answers = {each: cached.dots_of(key, each) for each in shown}
+            dot.dot("dot", answers)
+        for place, each in zip(st.columns(len(shown), gap="large"), shown):
+            with place:
+                how_far(key, each, alone=beside is None)
+        if beside is None:
+            won_over_time(run, expert, history)
+            st.markdown(
+                "**Its wins** · the surest first; below each, by how much its answer scored above the next best one"
+            )
+            st.html(wins(cached.mixed(key), expert))
+
+
+def where_it_looks(key: "SnapshotKey", expert: int) -> None:
+    from pages.ui import cached
+
+    st.markdown(f"**Fingerprint of {badge(expert)}**")
+    with st.spinner("Asking its pixels…"):
+        found = cached.fingerprint_of(key, expert)
+    st.html(picture(found, expert))
+    st.caption(
+        f"Where a pixel of its answer looks in the image, by its gradient: {look_in_words(found)}. The ring is the pixel itself."
+    )
+
+
+def how_far(key: "SnapshotKey", expert: int, alone: bool) -> None:
+    """The response curve for the mechanism that it owns, the one that it wins most of where these are several."""
+    from pages.ui import cached
+
+    names = [mechanism_title(spec) for spec in key.config.mechanisms]
+    own = [at for at, owner in enumerate(cached.owners_of(key)) if owner == expert]
+    if not own:
+        st.markdown(f"**How far {badge(expert)} is good**")
+        st.caption(f"{badge(expert)} owns no mechanism, so there is no strength to vary.")
+        return
+    most = max(own, key=lambda at: cached.wins_of(key)[expert, at])
+    several = f", of the {len(own)} mechanisms it owns the one it wins most" if len(own) > 1 else ""
+    st.markdown(f"**How far {badge(expert)} is good** · over the strength of {plain(names[most])}{several}")
+    response.show(key, expert, most, side_by_side=alone)
 
 
 def picture(found: np.ndarray, expert: int) -> str:

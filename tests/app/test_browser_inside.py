@@ -1,0 +1,95 @@
+"""Inside in a real browser: a dot that somebody moves and what the expert answers to it, and another expert beside it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from icm.config import mechanism_title
+from icm.runs.run import Run
+from tests.app.frames import settled
+
+# From the event to the first frame in which the answer's pixels are others.
+WATCH = """given => {
+  const answer = given.getRootNode().querySelector(".answer")
+  const pixels = () => answer.getContext("2d").getImageData(0, 0, 32, 32).data.join()
+  window.took = []
+  const moved = (event) => {
+    const before = pixels()
+    const look = () => (pixels() === before ? requestAnimationFrame(look) : window.took.push(performance.now() - event.timeStamp))
+    requestAnimationFrame(look)
+  }
+  for (const kind of ["pointermove", "keydown"]) given.addEventListener(kind, moved, { capture: true })
+}"""
+ANSWERED = "moves => window.took.length === moves"
+BRIGHTEST = """answer => {
+  const grey = answer.getContext("2d").getImageData(0, 0, 32, 32).data.filter((_, at) => at % 4 === 0)
+  const at = grey.indexOf(Math.max(...grey))
+  return [at % 32, Math.floor(at / 32)]
+}"""
+
+
+def opened(page: Page, server: str, mechanism: str) -> Locator:
+    """The dialog of the expert that owns the mechanism, with the answers to the dot in it."""
+    page.goto(f"{server}/monitor?run=boxed&mechanism={mechanism}")
+    expect(page.locator(".st-key-one-expert img")).to_be_visible()
+    settled(page)
+    page.get_by_role("button", name="Inside E").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile("brightest .* of the dot"))).to_be_visible()
+    expect(dialog.get_by_text("Its wins")).to_be_visible()
+    settled(page)
+    return dialog
+
+
+def test_an_answer_follows_the_dot_within_100_ms(page: Page, server: str, boxed: Run) -> None:
+    given = opened(page, server, "left").locator("canvas.given")
+    given.scroll_into_view_if_needed()
+    box = given.bounding_box()
+    assert box is not None
+    given.focus()
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    given.evaluate(WATCH)
+    one = box["width"] / 32
+    for move in range(25):
+        page.mouse.move(box["x"] + (move % 9 + 6.5) * one, box["y"] + (move // 2 + 8.5) * one)
+        page.wait_for_function(ANSWERED, arg=move + 1)
+    for move in range(25, 50):
+        page.keyboard.press(("ArrowRight", "ArrowUp")[move % 2])
+        page.wait_for_function(ANSWERED, arg=move + 1)
+    took = sorted(page.evaluate("took"))
+    assert took[47] < 100, took
+
+
+@pytest.mark.parametrize(("mechanism", "right", "down"), [("right", -4, 0), ("up_left", 4, 4)])
+def test_who_undoes_a_shift_moves_the_dot_back(
+    page: Page, server: str, boxed: Run, mechanism: str, right: int, down: int
+) -> None:
+    dialog = opened(page, server, mechanism_title(mechanism))
+    dialog.locator("canvas.given").focus()
+    for key in ("ArrowUp", "Shift+ArrowRight", "Shift+ArrowDown", "Shift+ArrowLeft", "Shift+ArrowLeft"):
+        page.keyboard.press(key)
+        said = dialog.locator(".place").inner_text()
+        found = re.fullmatch(r"column (\d+), row (\d+)", said)
+        assert found
+        column, row = (int(each) - 1 for each in found.groups())
+        brightest = dialog.locator("canvas.answer").evaluate(BRIGHTEST)
+        assert abs(brightest[0] - column - right) <= 1
+        assert abs(brightest[1] - row - down) <= 1
+
+
+def test_the_curve_has_its_mechanism_and_an_expert_beside_it_has_the_same_dot(
+    page: Page, server: str, boxed: Run
+) -> None:
+    dialog = opened(page, server, "right")
+    expect(dialog.get_by_text(re.compile("is good · over the strength of right"))).to_be_visible()
+    expect(dialog.get_by_text(re.compile("strength that it was trained on, 4.* of these 6"))).to_be_visible()
+    dialog.locator("canvas.given").focus()
+    page.keyboard.press("Shift+ArrowUp")
+    expect(dialog.locator(".place")).to_have_text("column 17, row 13")
+    dialog.get_by_role("combobox", name="Beside it").click()
+    page.get_by_role("option").last.click()
+    expect(dialog.locator("canvas.answer")).to_have_count(2)
+    expect(dialog.get_by_text(re.compile("is good"))).to_have_count(2)
+    expect(dialog.locator(".place")).to_have_text("column 17, row 13")
+    expect(dialog.locator(".icm-fingerprint")).to_have_count(2)
