@@ -1,7 +1,7 @@
 """Draw a digit and see which expert claims it.
 
 The page shows what you gave, what the networks see, what the mechanisms make of it, every expert's answer, and the winner's
-answer beside the original. The link carries run, input, stage and mechanisms."""
+answer beside the original. The link carries run, input, stage, and mechanisms with their strengths."""
 
 from typing import Literal, get_args
 
@@ -13,7 +13,7 @@ from icm.config import mechanism_title
 from icm.errors import ActionableError
 from icm.images import sketch
 from icm.runs.run import Run
-from pages.ui import picker
+from pages.ui import link, picker
 from pages.ui.pad import DRAWN, pad, put
 from pages.ui.run_view import roles_of
 from pages.ui.tiles import tiles
@@ -108,7 +108,7 @@ def begin_with_an_example() -> None:
         st.rerun()
 
 
-def choices(given: Grey | None) -> tuple[Stage, list[str]]:
+def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
     """The chosen stage, and the specs of the mechanisms in the order in which they are applied."""
     from icm.images.mechanisms import KINDS
     from pages.ui import claims
@@ -132,25 +132,77 @@ def choices(given: Grey | None) -> tuple[Stage, list[str]]:
         help="Applied one after the other. Tap the chosen one again for none.",
     )
     pictures = {} if given is None else claims.changed_by(seen_as(given, stage), list(KINDS))
-    names = tiles("mechanisms", list(KINDS), pictures, default=["right"])
-    specs = []
-    for name in dict.fromkeys(names):
-        kind = KINDS[name]
-        if kind.low < kind.high:
-            st.slider(
-                f"{kind.symbol} {mechanism_title(name)}, {kind.unit}",
-                kind.low,
-                kind.high,
-                kind.default,
-                kind.step,
-                format="%g",
-                key=f"strength {name}",
-                help="The experts know the strength that they were trained on.",
-            )
-    for name in names:
-        strength = st.session_state.get(f"strength {name}", KINDS[name].default)
-        specs.append(f"{name}={strength:g}")
-    return stage, specs
+    chosen = in_link()
+    tiles("mechanisms", list(KINDS), pictures, list(chosen), on_choose=choose)
+    for name, strength in chosen.items():
+        strength_of(name, strength)
+        how_far(run, step, name, strength)
+    return stage, [f"{name}={strength:g}" for name, strength in chosen.items()]
+
+
+def in_link() -> dict[str, float]:
+    """The mechanisms that the link names, with their strengths; `right` while it names none."""
+    from icm.images.mechanisms import KINDS
+
+    return link.read(st.query_params.get("mechanisms", "right"), KINDS)
+
+
+def choose(names: list[str]) -> None:
+    """The link names these mechanisms. Those that it named before keep their strengths."""
+    from icm.images.mechanisms import KINDS
+
+    before = in_link()
+    chosen = {name: before.get(name, KINDS[name].default) for name in names}
+    st.query_params["mechanisms"] = link.written(chosen, KINDS)
+
+
+def strength_of(name: str, strength: float) -> None:
+    """The slider of a mechanism's strength, which the link keeps."""
+    from icm.images.mechanisms import KINDS
+
+    kind, key = KINDS[name], f"strength {name}"
+
+    def keep() -> None:
+        changed = {**in_link(), name: st.session_state[key]}
+        st.query_params["mechanisms"] = link.written(changed, KINDS)
+
+    st.session_state[key] = strength
+    st.slider(
+        f"{kind.symbol} {mechanism_title(name)}, {kind.unit}",
+        kind.low,
+        kind.high,
+        step=kind.step,
+        format="%g",
+        key=key,
+        on_change=keep,
+        help="The experts know the strength that they were trained on.",
+    )
+
+
+def how_far(run: Run, step: int, name: str, strength: float) -> None:
+    """How the owner of the mechanism answers over its strength; computed only while somebody looks at it."""
+    with st.expander(
+        "How far from what it was trained on?",
+        icon=":material/show_chart:",
+        key=f"far {name}",
+        on_change="rerun",
+    ) as folded:
+        if not folded.open:
+            return
+        from pages.ui import cached, response
+
+        with telling():
+            key = cached.snapshot_key(run, step)
+            known = [spec.partition("=")[0] for spec in key.config.mechanisms]
+            if name not in known:
+                st.caption(f"No expert of this run was trained on {mechanism_title(name)}.")
+                return
+            with st.spinner("Asking who undoes it…"):
+                owner = cached.owners_of(key)[known.index(name)]
+            if owner is None:
+                st.caption(f"No expert of this run owns {mechanism_title(name)}.")
+                return
+            response.show(key, owner, known.index(name), side_by_side=False, chosen=strength)
 
 
 def seen_as(given: Grey, stage: Stage) -> Float[np.ndarray, "32 32"]:
@@ -176,7 +228,7 @@ def laboratory(run: Run, step: int) -> None:
             icon=":material/draw:",
         )
     with settings:
-        stage, specs = choices(given)
+        stage, specs = choices(run, step, given)
     if given is None:
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.

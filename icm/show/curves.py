@@ -1,6 +1,7 @@
 """The response curve of an expert as charts: its score, and its PSNR beside that of doing nothing, over a mechanism's strength."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from icm.show.charts import GREY, LEGEND, NEUTRAL
 from icm.show.experts import badge, colour
@@ -9,42 +10,52 @@ from icm.show.legible import Option
 NOTHING = "doing nothing"
 
 
-def score(expert: int, unit: str, trained: float, strength: Sequence[float], of: Sequence[float]) -> Option:
+@dataclass(frozen=True)
+class Marked:
+    """The strength that the expert was trained on, marked by an upright line, and one that somebody chose, by a dashed one."""
+
+    trained: float
+    chosen: float | None = None
+
+
+def score(expert: int, unit: str, marked: Marked, strength: Sequence[float], of: Sequence[float]) -> Option:
     """The mean score of the expert's answers, in logits."""
-    return _over_strength("score (logit)", expert, unit, trained, strength, {badge(expert): of})
+    return _over_strength("score (logit)", expert, unit, marked, strength, {badge(expert): of})
 
 
 def quality(
     expert: int,
     unit: str,
-    trained: float,
+    marked: Marked,
     strength: Sequence[float],
     of: Sequence[float],
     of_nothing: Sequence[float],
 ) -> Option:
     """The mean PSNR in dB of the expert's answers, and that of the changed images."""
     lines = {badge(expert): of, NOTHING: of_nothing}
-    return _over_strength("PSNR, dB", expert, unit, trained, strength, lines)
+    return _over_strength("PSNR, dB", expert, unit, marked, strength, lines)
 
 
 def _over_strength(
     y_name: str,
     expert: int,
     unit: str,
-    trained: float,
+    marked: Marked,
     strength: Sequence[float],
     lines: Mapping[str, Sequence[float]],
 ) -> Option:
-    """Lines over the strength, the expert's in its colour. An upright line marks the strength that it was trained on."""
+    """Lines over the strength, the expert's in its colour. Upright lines mark strengths."""
     several = len(lines) > 1
     series = [_line(name, expert, strength, values) for name, values in lines.items()]
     series[0]["markLine"] = {
         "symbol": "none",
         "silent": True,
         "label": {"show": False},
-        "lineStyle": {"type": "solid", "width": 2, "color": "#888888"},
-        "data": [{"xAxis": trained}],
+        "lineStyle": {"width": 2, "color": "#888888"},
+        "data": [{"xAxis": marked.trained, "lineStyle": {"type": "solid"}}],
     }
+    if marked.chosen not in (None, marked.trained):
+        series[0]["markLine"]["data"].append({"xAxis": marked.chosen, "lineStyle": {"type": "dashed"}})
     return {
         "animation": False,
         "grid": {

@@ -16,14 +16,17 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
 HEIGHT = 200  # pixels, of a chart
 
 
-def show(key: "SnapshotKey", expert: int, mechanism: int, side_by_side: bool) -> None:
-    """Score and PSNR of the expert's answers over the strength of one of the run's mechanisms."""
+def show(
+    key: "SnapshotKey", expert: int, mechanism: int, side_by_side: bool, chosen: float | None = None
+) -> None:
+    """Score and PSNR of the expert's answers over the strength of one of the run's mechanisms. `chosen` is marked too."""
     from pages.ui import cached
 
     with st.spinner("Trying every strength…"):
         found = cached.response_of(key, expert, mechanism)
     title = mechanism_title(found.mechanism)
-    of = (expert, found.unit, found.trained, found.strength)
+    marked = curves.Marked(found.trained, chosen)
+    of = (expert, found.unit, marked, found.strength)
     places = st.columns(2, gap="medium") if side_by_side else (st.container(), st.container())
     name = f"response {expert} {mechanism}"
     with places[0]:
@@ -33,14 +36,16 @@ def show(key: "SnapshotKey", expert: int, mechanism: int, side_by_side: bool) ->
         alt = f"Lines: PSNR of {badge(expert)}'s answers and of doing nothing, over the strength of {title}"
         panels.drawn(curves.quality(*of, found.psnr, found.psnr_nothing), HEIGHT, key=f"{name} psnr", alt=alt)
     st.caption(
-        f"{in_words(found)} Means over {cached.RESPONSE_DIGITS} {key.kind_of_digit}s, the same at every strength."
+        f"{badge(expert)} owns {title}. {in_words(found, chosen)} Means over {cached.RESPONSE_DIGITS} {key.kind_of_digit}s, "
+        "the same at every strength."
     )
 
 
-def in_words(found: "Response") -> str:
-    """What the upright line is, and at how many of the strengths the answers come closer to the originals than doing nothing."""
+def in_words(found: "Response", chosen: float | None) -> str:
+    """What is marked, and at how many of the strengths the answers come closer to the originals than doing nothing."""
     closer = sum(own > nothing for own, nothing in zip(found.psnr, found.psnr_nothing))
+    also = f"; the dashed one is yours, {chosen:g}" if chosen not in (None, found.trained) else ""
     return (
-        f"The upright line is the strength that it was trained on, {found.trained:g}. At {closer} of these {len(found.strength)} "
-        "strengths its answers come closer to the originals than doing nothing."
+        f"The upright line is the strength that it was trained on, {found.trained:g}{also}. At {closer} of these "
+        f"{len(found.strength)} strengths its answers come closer to the originals than doing nothing."
     )

@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setStateValue }) {
     tile.setAttribute("aria-pressed", String(places.length > 0))
     tile.setAttribute("aria-label", `Change it by ${title}`)
     more.setAttribute("aria-label", `Then also ${title}`)
-    more.disabled = data.chosen.length === 0 || data.chosen.length >= data.most
+    more.disabled = data.chosen.length === 0 || data.chosen.length >= data.most || places.length > 0
     const alone = places.length > 0 && data.chosen.length === 1
     tile.onclick = () => choose(alone ? [] : [name])
     more.onclick = () => choose([...data.chosen, name])

@@ -1,7 +1,7 @@
 """Tiles to choose mechanisms by: each shows the drawing as that mechanism would change it. One tap takes it, "+" chains."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,8 @@ from streamlit.components.v2 import component
 
 from icm.config import SYMBOLS, mechanism_title
 from pages.ui import html
+from pages.ui.link import MOST
 
-MOST = 3  # mechanisms in a chain
 _BESIDE = Path(__file__).parent
 _component = component(
     "tiles",
@@ -23,20 +23,21 @@ _component = component(
 
 
 def tiles(
-    key: str, names: Sequence[str], pictures: Mapping[str, Float[np.ndarray, "32 32"]], default: Sequence[str]
-) -> list[str]:
-    """Shows a tile for each of `names` and returns those that are chosen, in the order in which they are applied.
+    key: str,
+    names: Sequence[str],
+    pictures: Mapping[str, Float[np.ndarray, "32 32"]],
+    chosen: Sequence[str],
+    on_choose: Callable[[list[str]], None],
+) -> None:
+    """Shows a tile for each of `names`. `on_choose` is given those that somebody chooses, in the order in which they are applied.
 
-    `pictures` are in [0, 1]; a tile without one is black. The link keeps the choice; `default` holds where it says nothing."""
-    in_link = st.query_params.get(key)
-    known = [name for name in (in_link.split(",") if in_link is not None else default) if name in names]
-    chosen = known[:MOST]
+    `pictures` are in [0, 1]; a tile without one is black."""
 
     def keep() -> None:
         sent = st.session_state[key].get("chosen")
         picked = sent.get("names") if isinstance(sent, dict) else None
         if isinstance(picked, list) and all(name in names for name in picked):
-            st.query_params[key] = ",".join(picked[:MOST])
+            on_choose(picked[:MOST])
 
     shown = [
         {
@@ -48,6 +49,5 @@ def tiles(
         for name in names
     ]
     # A look of its own each time: choosing the same again after a reset is told too.
-    data = {"tiles": shown, "chosen": chosen, "most": MOST, "look": time.time()}
+    data = {"tiles": shown, "chosen": list(chosen), "most": MOST, "look": time.time()}
     _component(key=key, data=data, on_chosen_change=keep)
-    return chosen

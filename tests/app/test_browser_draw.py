@@ -119,6 +119,29 @@ def test_one_tap_changes_the_mechanism_and_the_link_keeps_it(page: Page, server:
     expect(page.get_by_text("original unknown")).to_be_visible()
 
 
+def test_the_link_keeps_a_strength_and_under_its_slider_is_the_owners_curve(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw?mechanisms=right:3,rot45:2,noise:99")
+    expect(page.locator(".icm-path").first.get_by_text("Changed: right, noise")).to_be_visible()
+    settled(page)
+    strength = page.get_by_role("slider", name=re.compile("right, pixels"))
+    expect(strength).to_have_value("3")
+    before = shown(page, "Changed: right, noise")
+    strength.press("ArrowRight")
+    strength.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"mechanisms=right%3A5%2Cnoise$"))
+    wait_until(page, lambda: bool((shown(page, "Changed: right, noise") != before).any()), "the digit moved")
+    settled(page)
+    page.get_by_text("How far from what it was trained on?").first.click()
+    expect(
+        page.get_by_text(re.compile(r"E\d owns right\. .*trained on, 4; the dashed one is yours, 5"))
+    ).to_be_visible()
+    page.reload()
+    expect(strength).to_have_value("5")
+    page.get_by_role("button", name="Change it by right").click()
+    page.get_by_role("button", name="Then also up", exact=True).click()
+    expect(page).to_have_url(re.compile(r"mechanisms=right%3A5%2Cup$"))
+
+
 def test_pad_and_winner_are_on_one_screen_of_a_phone(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{server}/draw")
