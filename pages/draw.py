@@ -10,25 +10,22 @@ import streamlit as st
 from jaxtyping import Float
 
 from icm.config import mechanism_title
-from icm.errors import ActionableError
 from icm.images import sketch
 from icm.runs.run import Run
 from pages.ui import link, picker
-from pages.ui.pad import DRAWN, pad, put
+from pages.ui.given import Grey, what_is_given
+from pages.ui.pad import DRAWN
 from pages.ui.run_view import roles_of
 from pages.ui.tiles import tiles
-from pages.ui.told import nothing_yet, telling, told
+from pages.ui.told import nothing_yet, telling
 
-Given = Literal["pad", "picture", "camera"]
 Stage = Literal["centred", "drawn"]
-GIVEN_WORDS: dict[Given, str] = {"pad": "Draw", "picture": "Upload", "camera": "Camera"}
 STAGE_WORDS: dict[Stage, str] = {"centred": "Centred as MNIST", "drawn": "Exactly as drawn"}
 STAGE_SAID: dict[Stage, str] = {
     "centred": "We centred it like MNIST: cropped, scaled to a box of 20 pixels, put in the middle by its mass, ink made bright.",
     "drawn": "We left it as you drew it: a shift, or a swap of bright and dark, is still there.",
 }
 MOST_ROUNDS = 6  # after the first: how often Again can be pressed
-PAD = "pad"
 
 # On a phone the pad, then who claims it, then the settings, which on a wide page stand under the pad.
 SETTINGS_LAST = """<style>@media(max-width:640px){
@@ -37,75 +34,6 @@ SETTINGS_LAST = """<style>@media(max-width:640px){
 .st-key-laboratory :has(>.st-key-settings){order:9;width:100%}
 .st-key-said{display:none}
 }</style>"""
-
-Grey = Float[np.ndarray, "height width"]
-
-
-def what_is_given() -> Grey | None:
-    """What was drawn, uploaded or photographed; None while there is nothing to use.
-
-    When a picture cannot be used, the page says why."""
-    kind = st.segmented_control(
-        "Input",
-        get_args(Given),
-        default="pad",
-        required=True,
-        key="input",
-        bind="query-params",
-        format_func=GIVEN_WORDS.__getitem__,
-        label_visibility="collapsed",
-    )
-    if kind == "pad":
-        st.button(
-            "Put a digit on the pad",
-            icon=":material/casino:",
-            on_click=put_a_digit,
-            help="A real one, another each time. You can draw on it.",
-        )
-        if (problem := st.session_state.pop("no digit", None)) is not None:
-            told(problem)
-        drawn = pad(PAD)
-        begin_with_an_example()  # needs torch, which takes seconds to import the first time: the pad is on the page by then
-        return None if drawn is None or sketch.is_blank(drawn) else np.asarray(drawn, dtype=float)
-    if kind == "picture":
-        file = st.file_uploader(
-            "A picture of a digit",
-            type=["png", "jpg", "jpeg", "webp"],
-            help="PNG, JPEG or WEBP of at most 5 MB, with some paper around the digit and nothing else. "
-            "It stays on this machine.",
-        )
-    else:
-        file = st.camera_input("A photo of a digit, dark ink on light paper")
-    if file is None:
-        return None
-    try:
-        picture = sketch.open_picture(file.getvalue())
-    except sketch.PictureError as error:
-        told(error)
-        return None
-    if sketch.is_blank(sketch.canonical(picture)):
-        st.warning("There is no ink in this picture; use one with a digit.", icon=":material/hide_image:")
-        return None
-    return picture
-
-
-def put_a_digit(example: bool = False) -> None:
-    """Puts a digit on the pad, as an example the first of the held-out ones."""
-    from pages.ui import pictures
-
-    try:
-        # One of the first 1,000 held-out digits: the built-in digits have no more.
-        put(PAD, pictures.a_digit(0 if example else int(np.random.default_rng().integers(1000))), example)
-    except ActionableError as error:
-        st.session_state["no digit"] = error  # told where the pad is
-
-
-def begin_with_an_example() -> None:
-    """Puts one on the pad of whoever opens the page for the first time, and shows the page again with it."""
-    if not st.session_state.get("example was put"):
-        st.session_state["example was put"] = True
-        put_a_digit(example=True)
-        st.rerun()
 
 
 def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
@@ -221,26 +149,23 @@ def laboratory(run: Run, step: int) -> None:
     with left:
         given = what_is_given()
         settings = st.container(key="settings")
-    if given is None:
+    if isinstance(given, str):
         st.session_state["again"] = 0
-        right.info(
-            "Nothing is claimed yet. Draw a digit, put one on the pad, or give a picture.",
-            icon=":material/draw:",
-        )
+        right.info(given, icon=":material/draw:")
     with settings:
-        stage, specs = choices(run, step, given)
-    if given is None:
+        stage, specs = choices(run, step, None if isinstance(given, str) else given.used)
+    if isinstance(given, str):
         return
     # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
     from pages.ui import cached, claims
 
     with right, telling():
-        seen = st.session_state[DRAWN] = seen_as(given, stage)
+        seen = st.session_state[DRAWN] = seen_as(given.used, stage)
         roles = roles_of(run)
         most = 1 + st.session_state.get("again", 0)
         key = cached.snapshot_key(run, step)
         found = claims.claim(cached.networks_of(key), seen, specs, most)
-        st.html(claims.path(given, specs, found, roles, cached.reader()))
+        st.html(claims.path(given.whole, given.part, specs, found, roles, cached.reader()))
         st.caption(STAGE_SAID[stage])
         st.markdown("**Every expert's answer** · with the discriminator's score; the best wins")
         st.html(claims.everyone(found, roles, cached.emblems(key)))

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from icm.images import sketch
 from icm.images.digits import load_digits
-from icm.images.sketch import PictureError, as_drawn, canonical, is_blank, open_picture
+from icm.images.sketch import WHOLE, Part, PictureError, as_drawn, canonical, cut, is_blank, open_picture
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -77,6 +77,14 @@ def test_as_drawn_pads_with_the_background_and_neither_inverts_nor_centres() -> 
     expected = np.ones((32, 32))
     expected[14:18, 10:22] = 0
     assert np.array_equal(as_drawn(grey), expected)
+
+
+def test_a_part_of_a_picture_is_cut_out_and_is_never_empty() -> None:
+    grey = np.arange(200, dtype=np.float32).reshape(10, 20)
+    # Rows 2 to 5 of 10; columns 10 to 14 of 20.
+    assert np.array_equal(cut(grey, Part(left=0.5, right=0.75, top=0.2, bottom=0.6)), grey[2:6, 10:15])
+    assert np.array_equal(cut(grey, WHOLE), grey)
+    assert cut(grey, Part(left=1.0, right=1.0, top=0.5, bottom=0.5)).tolist() == [[119]]
 
 
 def test_canonical_gives_digits_back_nearly_unchanged(digits: np.ndarray) -> None:

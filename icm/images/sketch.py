@@ -6,6 +6,7 @@ Pictures: height width, in [0, 1], of any size."""
 
 import math
 import warnings
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -107,6 +108,29 @@ def _flatten(
     dark = float((grey * alpha).sum()) < 0.5 * float(alpha.sum())
     ground = 1.0 if dark != (alpha.mean() > 0.5) or not alpha.any() else 0.0
     return (grey * alpha + ground * (1 - alpha)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a picture, in shares of its width and height."""
+
+    left: float = 0.0
+    right: float = 1.0
+    top: float = 0.0
+    bottom: float = 1.0
+
+
+WHOLE = Part()
+
+
+def cut(grey: Float[np.ndarray, "height width"], part: Part) -> Float[np.ndarray, "newheight newwidth"]:
+    """The part of the picture, at least one pixel of it."""
+    height, width = grey.shape
+    top, left = min(int(part.top * height), height - 1), min(int(part.left * width), width - 1)
+    return grey[
+        top : max(top + 1, math.ceil(part.bottom * height)),
+        left : max(left + 1, math.ceil(part.right * width)),
+    ]
 
 
 def as_drawn(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "32 32"]:

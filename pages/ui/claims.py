@@ -9,6 +9,7 @@ from numpy import ndarray
 
 from icm.images.batches import generator_for
 from icm.images.mechanisms import apply_one, parse
+from icm.images.sketch import WHOLE, Part
 from icm.measure.chain import Round, chain
 from icm.measure.evaluation import EVALUATION_SEED, psnr
 from icm.measure.reader import Reader, top_digits
@@ -67,12 +68,15 @@ def changed_by(seen: Float[ndarray, "32 32"], names: Sequence[str]) -> dict[str,
     }
 
 
-def path(given: Picture, specs: Sequence[str], found: Claim, roles: list[str], reader: Reader) -> str:
+def path(
+    given: Picture, part: Part, specs: Sequence[str], found: Claim, roles: list[str], reader: Reader
+) -> str:
     """HTML, left to right: the drawing as given, seen, changed and restored, with what the reader makes of the last three.
 
-    Where mechanisms changed it, the original comes last."""
+    `part` of what was given is used. Where mechanisms changed it, the original comes last."""
+    used = None if part == WHOLE else (part.left, part.right, part.top, part.bottom)
     stops = [
-        html.figure("You gave", given, ""),
+        html.figure("You gave", given, "", part=used),
         html.figure("The networks see", _array(found.seen), _read(reader, found.seen)),
     ]
     if specs:

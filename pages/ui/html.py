@@ -69,13 +69,23 @@ def picture(image: Picture, words: str, style: str = "") -> str:
     return f"<img src='{source}' alt='{words}' title='{words}'{styled}>"
 
 
-def figure(title: str, image: Picture, below: str, frame: str | None = None) -> str:
-    """A <figure>: the title, the image in a frame of that colour, and words below. The title is text, `below` is HTML already."""
+def figure(
+    title: str,
+    image: Picture,
+    below: str,
+    frame: str | None = None,
+    part: tuple[float, float, float, float] | None = None,
+) -> str:
+    """A <figure>: the title, the image in a frame of that colour, and words below. The title is text, `below` is HTML already.
+
+    Of the image all is darkened but a `part`: left, right, top and bottom in shares of the image."""
     style = f"outline:4px solid {frame};outline-offset:1px" if frame else ""
-    return (
-        f"<figure><figcaption>{escape(title)}</figcaption>{picture(image, title, style)}"
-        f"<small>{below}</small></figure>"
-    )
+    shown = picture(image, title, style)
+    if part:
+        left, right, top, bottom = (100 * each for each in part)
+        place = f"left:{left:.1f}%;width:{right - left:.1f}%;top:{top:.1f}%;height:{bottom - top:.1f}%"
+        shown = f"<div class='icm-part'>{shown}<i style='{place}'></i></div>"
+    return f"<figure><figcaption>{escape(title)}</figcaption>{shown}<small>{below}</small></figure>"
 
 
 def row_of_figures(figures: Sequence[str]) -> str:
@@ -172,6 +182,8 @@ FIGURES_STYLE = """
 .icm-everyone{display:grid;grid-template-columns:repeat(5,minmax(0,132px));gap:16px}
 .icm-everyone figure{margin:0}
 .icm-path img,.icm-everyone img{width:100%;image-rendering:pixelated;border-radius:4px;display:block;box-shadow:0 0 0 1px rgba(128,128,128,.4)}
+.icm-part{position:relative;overflow:hidden;border-radius:4px}
+.icm-part i{position:absolute;box-sizing:border-box;border:2px solid #f46b00;box-shadow:0 0 0 999px rgba(0,0,0,.55)}
 .icm-path figcaption,.icm-everyone figcaption{font-size:.8rem;font-weight:600;margin-bottom:6px}
 .icm-path small,.icm-everyone small{display:block;margin-top:6px;opacity:.75;font-size:.75rem;line-height:1.35}
 @media(max-width:640px){.icm-path{flex-wrap:nowrap;gap:6px}.icm-path>b{display:none}.icm-path figure{width:auto;flex:1;min-width:0;max-width:132px}

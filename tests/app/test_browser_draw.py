@@ -232,6 +232,39 @@ def test_an_uploaded_photo_is_claimed_and_what_is_no_picture_gets_one_sentence(
     expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()
 
 
+def test_a_dot_is_too_little_ink(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw")
+    expect_claim(page)
+    settled(page)
+    draw(page, ((0.5, 0.5), (0.5, 0.5)))
+    expect(page.get_by_text("too little ink; draw a digit")).to_be_visible()
+    expect(page.get_by_text("Nothing is claimed yet")).to_have_count(0)
+    draw(page, SEVEN)
+    expect_claim(page)
+
+
+def test_ruled_paper_is_doubted_and_used_and_a_crop_takes_the_lines_away(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    sheet = np.asarray(Image.open(io.BytesIO(photo("PNG")))).copy()
+    sheet[[20, 21, 22, 214, 215, 216]] = 120
+    Image.fromarray(sheet).save(tmp_path / "ruled.png")
+    page.goto(f"{server}/draw?input=Upload")
+    page.locator("input[type=file]").set_input_files(tmp_path / "ruled.png")
+    expect(page.get_by_text("This looks like ruled paper")).to_be_visible()
+    expect_claim(page)
+    before = shown(page, "The networks see")
+    page.get_by_text("Crop", exact=True).click()
+    top = page.get_by_role("slider", name=re.compile("Top to bottom"))
+    for key in ["ArrowRight"] * 11:
+        top.first.press(key)
+    for key in ["ArrowLeft"] * 12:
+        top.last.press(key)
+    expect(page.get_by_text("This looks like ruled paper")).to_have_count(0)
+    expect(page.locator(".icm-part i")).to_be_visible()
+    wait_until(page, lambda: bool((shown(page, "The networks see") != before).any()), "the crop is used")
+
+
 def test_a_camera_picture_is_taken(chromium: Browser, server: str) -> None:
     """The browser's fake camera shows a test pattern: it is given to the experts, whatever they make of it."""
     context = chromium.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
