@@ -12,7 +12,7 @@ from jaxtyping import Float
 from icm.config import mechanism_title
 from icm.images import sketch
 from icm.runs.run import Run
-from pages.ui import link, picker
+from pages.ui import inside, link, picker
 from pages.ui.given import Grey, what_is_given
 from pages.ui.pad import DRAWN
 from pages.ui.run_view import roles_of
@@ -178,6 +178,7 @@ def laboratory(run: Run, step: int) -> None:
                 disabled=not again,
                 help="Feeds the winner's answer back in: undoes mechanisms applied one after the other.",
             )
+            inside.door(run, step, found.winner)
             st.caption(claims.verdict(found), width="content")
         if len(found.rounds) > 1:
             st.html(claims.steps(found, roles))

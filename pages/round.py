@@ -8,7 +8,7 @@ import streamlit as st
 
 from icm.config import RunConfig, mechanism_title
 from icm.runs.run import Run
-from pages.ui import clock, picker, words
+from pages.ui import clock, inside, picker, words
 from pages.ui.told import nothing_yet, telling
 
 PLAY = 3.0  # seconds at a station while the path plays by itself
@@ -87,6 +87,8 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
             st.subheader(f"{at + 1} · {stations.NAMES[at]}", anchor=False)
             st.html(words.said(stations.SENTENCES[at]))
             st.html(stations.content(shown, at))
+            if at == stations.WINS and not playing:  # what plays would soon close it again
+                inside.door(run, step, shown.winner)
             st.caption(
                 f"Image {image + 1} of the {count} of step {step + 1}, as the run drew them."
                 if key.held_out

@@ -53,6 +53,7 @@ export default function ({ data, parentElement }) {
     const arrow = ARROWS[event.key]
     if (!arrow || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
+    event.stopPropagation() // on Round arrow keys walk from station to station
     const [x, y] = places.get(data.key) ?? [middle, middle]
     const far = event.shiftKey ? STRIDE : 1
     move(x + far * arrow[0], y + far * arrow[1])

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from icm.config import mechanism_title
-from icm.runs.history import History
+from icm.runs.history import History, run_history
 from icm.runs.run import Run
 from icm.show import charts
 from icm.show.experts import badge, colour
@@ -25,10 +25,13 @@ SMOOTHING = 500  # images
 REACH = 5  # pixels from the middle of a fingerprint to its edge
 
 
-def door(run: Run, step: int, expert: int, history: History) -> None:
-    """The button that opens it."""
+def door(run: Run, step: int, expert: int, history: History | None = None) -> None:
+    """The button that opens it. `history` is what it tells of, by default the run up to that step, which is then read only if
+    somebody opens it."""
     if st.button(f"Inside {badge(expert)}", icon=":material/frame_inspect:"):
-        st.dialog(f"Inside {badge(expert)}", width="large")(inside)(run, step, expert, history)
+        with telling():
+            seen = run_history(run, run.config()).until(step) if history is None else history
+            st.dialog(f"Inside {badge(expert)}", width="large")(inside)(run, step, expert, seen)
 
 
 def inside(run: Run, step: int, expert: int, history: History) -> None:

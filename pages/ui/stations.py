@@ -31,6 +31,7 @@ SENTENCES = (
     "Real are digits that nobody changed; fake are the answers to this image, those of the losers too. A loser's answer teaches the "
     "discriminator what a digit does not look like, and its expert nothing. Without the losers it would know only good answers.",
 )
+WINS = 3  # the station of the winner
 REAL_SHOWN = 5
 
 

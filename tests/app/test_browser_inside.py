@@ -93,3 +93,28 @@ def test_the_curve_has_its_mechanism_and_an_expert_beside_it_has_the_same_dot(
     expect(dialog.get_by_text(re.compile("is good"))).to_have_count(2)
     expect(dialog.locator(".place")).to_have_text("column 17, row 13")
     expect(dialog.locator(".icm-fingerprint")).to_have_count(2)
+
+
+def test_the_winner_on_draw_and_on_round_has_a_door_and_arrow_keys_move_the_dot_alone(
+    page: Page, server: str, boxed: Run
+) -> None:
+    page.goto(f"{server}/draw?run=boxed")
+    winner = page.locator(".icm-path").first.locator("figcaption", has_text="undoes right")
+    expect(winner).to_be_visible()
+    settled(page)
+    badge = winner.inner_text().partition(",")[0]
+    page.get_by_role("button", name=f"Inside {badge}").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Its wins")).to_be_visible()
+
+    page.goto(f"{server}/round?run=boxed&station=4")
+    page.get_by_role("button", name="Inside E").click()
+    expect(dialog.get_by_text("Its wins")).to_be_visible()
+    dialog.locator("canvas.given").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    expect(dialog.locator(".place")).to_have_text("column 16, row 16")
+    settled(page)
+    expect(page).to_have_url(f"{server}/round?run=boxed&station=4")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
