@@ -175,12 +175,14 @@ def _ink(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height w
     level = level - _ground(level)
 
     peak = level.max()
+    if peak < FAINT:
+        return np.zeros_like(grey)
     rest = level[level <= peak / 2]
     middle = np.median(rest)
     # 4.5 median deviations of the paper's noise are three of its standard deviations.
     floor = middle + 4.5 * np.median(np.abs(rest - middle))
     # The highest of a million pixels of noise lies at five standard deviations, well below 2.5 floors.
-    if peak < max(FAINT, 2.5 * floor):
+    if peak < 2.5 * floor:
         return np.zeros_like(grey)
     full = np.percentile(level[level >= peak / 2], 90)
     level = ((level - floor) / (full - floor)).clip(0, 1)
