@@ -16,8 +16,11 @@ from pages.ui.decisions import (
     LOOK,
     REST,
     SLOWEST_LOOK,
+    bounds_in_words,
     carried_over,
     differences,
+    discriminator_verdict,
+    experts_verdict,
     frequencies_for,
     lines_of_card,
     next_preset,
@@ -128,16 +131,60 @@ def measured(psnr_owner: list[float | None], nothing: float, routing: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("elsewhere", "verdict"),
-    [(18.0, "carry over"), (14.0, "barely help"), (11.0, "do not carry over")],  # doing nothing gives 12 dB
+    ("gain", "verdict"),
+    [
+        (9.0, "carry over"),
+        (4.0, "carry over"),  # half of the 8 dB that are gained on the digits
+        (3.99, "partly carry over"),
+        (2.0, "partly carry over"),  # a quarter
+        (1.99, "do not carry over"),
+        (-1.0, "do not carry over"),
+    ],
 )
-def test_the_verdict_follows_what_the_owners_gain_over_doing_nothing(elsewhere: float, verdict: str) -> None:
-    here, there = measured([20.0, 22.0], 12.0, 0.9), measured([elsewhere, elsewhere], 12.0, 0.6)
+def test_the_experts_verdict_follows_the_part_of_their_gain_that_is_left(gain: float, verdict: str) -> None:
+    assert experts_verdict(8.0, gain) == verdict
+
+
+@pytest.mark.parametrize(
+    ("routing", "verdict"),
+    [
+        (0.8, "carries over"),
+        (0.72, "carries over"),  # nine tenths of 0.8
+        (0.71, "partly carries over"),
+        (0.4, "partly carries over"),  # half
+        (0.39, "does not carry over"),
+        (0.0, "does not carry over"),
+    ],
+)
+def test_the_discriminators_verdict_follows_the_part_of_its_routing_that_is_left(
+    routing: float, verdict: str
+) -> None:
+    assert discriminator_verdict(0.8, routing) == verdict
+
+
+def test_without_enough_on_the_digits_there_is_nothing_to_carry_over() -> None:
+    assert experts_verdict(3.0, 3.0) == "carry over"
+    assert experts_verdict(2.99, 9.0) == "have little to carry over yet"
+    assert discriminator_verdict(0.5, 0.5) == "carries over"
+    assert discriminator_verdict(0.49, 0.9) == "has little to carry over yet"
+
+
+def test_the_verdicts_are_told_with_the_figures_they_follow_from() -> None:
+    # 20 and 22 dB on the digits against 12 are 9 dB gained; 16 against 13 are 3 dB, a third.
+    here, there = measured([20.0, 22.0], 12.0, 0.9), measured([16.0, 16.0], 13.0, 0.6)
     said = carried_over(here, there, "the digits", "Omniglot")
-    assert f"**The experts {verdict}.**" in said
-    assert f"{21 - elsewhere:.1f} dB less than on the digits" in said
-    assert "sends 60% of Omniglot" in said
+    assert "**The experts partly carry over.** On Omniglot the owners' answers gain 3.0 dB over doing" in said
+    assert "(16.0 dB instead of 13.0); on the digits they gain 9.0 dB" in said
+    assert "**The discriminator partly carries over.** It sends 60% of Omniglot to" in said
     assert "of the digits 90%" in said
+    worse = carried_over(here, measured([12.0, 12.0], 13.0, 0.6), "the digits", "Omniglot")
+    assert "do not carry over.** On Omniglot the owners' answers are 1.0 dB worse than doing nothing" in worse
+
+
+def test_the_bounds_are_told() -> None:
+    assert "at least 50% of the dB" in bounds_in_words()
+    assert "partly from 25%" in bounds_in_words()
+    assert "at least 90% of the share" in bounds_in_words()
 
 
 def test_without_owners_there_is_no_verdict_and_with_some_it_says_how_many() -> None:
