@@ -74,7 +74,7 @@ def main(run: str = "pretrained", other: str | None = None) -> None:
         "round": ("round?station=4", ".icm-station img"),
         "draw": ("draw", ".icm-bars img"),
         "guess": ("guess", ".cards button"),
-        "compare": ("compare", ".st-key-answers-right img"),
+        "compare": ("compare", ".st-key-answers img"),
         "versus": (f"versus?left={run}&right={other}", "canvas") if other else ("versus", "h1"),
     }
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(PORT)]

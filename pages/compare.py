@@ -1,7 +1,8 @@
 """Digits and other images side by side: the same experts, the same mechanism, two separate questions.
 
 Does the mechanism transfer: how good is the owner's answer? Does the discriminator transfer: does the owner
-win? The link carries run, set, look, step, mechanism, and whether the numbers are open."""
+win? The link carries run, set, look, step, mechanism, and whether the numbers are open, but
+nothing of a person's own images."""
 
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,29 +14,34 @@ from icm.images.unseen import SETS, Look
 from icm.runs.run import Run
 from icm.show import charts
 from icm.show.experts import badge
+from icm.show.legible import GROUND
 from pages.ui import decisions, panels, picker
-from pages.ui.decisions import mean
+from pages.ui.decisions import REFERRED, mean
 from pages.ui.html import plain
+from pages.ui.others import OWN, Others, offered, own_images, short_title, title_in_box
 from pages.ui.run_view import counted, decibels
 from pages.ui.told import nothing_yet, telling
 
 if TYPE_CHECKING:  # the pictures need torch, which the title does not wait for
     from icm.measure.evaluation import Evaluation
+    from pages.ui.answers import Group
     from pages.ui.cached import SnapshotKey
 
 MEASURED = 20  # images for each mechanism; they take some seconds on one core
-SHOWN = 6  # images in a picture
 CHART_HEIGHT = 330  # pixels
 LOOK_WORDS: dict[Look, str] = {"digits": "as MNIST was made", "plain": "as they are"}
-REFERRED = "the digits"
+ASKED = "asked"  # what the page shows at the moment, in the session
+# While others are asked about, what is still on the page is not about them. A wait of less than a blink dims nothing.
+DIMMED = """<i hidden></i><style>.st-key-answered{opacity:.15;filter:grayscale(1);pointer-events:none;transition:opacity .2s .1s}
+</style>"""
 
 
-def choices(run: Run) -> tuple[str, Look, int]:
-    """Shows the boxes for the set, its look and the step of the snapshot, and returns what is chosen."""
-    from icm.images.digits import data_root
+def choices(run: Run, labels: list[str]) -> tuple[str, Look, int, int]:
+    """Shows the boxes for set, look, mechanism and step of the snapshot; returns what is chosen, the mechanism by its number."""
+    from icm.images.digits import data_root, source_at_hand
 
-    here = [name for name, kind in SETS.items() if kind.here(data_root())]
-    first, second, third = st.columns([3, 3, 4], vertical_alignment="bottom")
+    here = offered(source_at_hand(run.config().source, data_root()), data_root())
+    first, second, third, fourth = st.columns([3, 3, 2, 3], vertical_alignment="bottom", gap="medium")
     preferred = "omniglot" if "omniglot" in here else "alphabets"
     name = first.selectbox(
         "Compared with",
@@ -43,7 +49,7 @@ def choices(run: Run) -> tuple[str, Look, int]:
         index=here.index(preferred),
         key="set",
         bind="query-params",
-        format_func=lambda each: SETS[each].title,
+        format_func=title_in_box,
         help="Sets that were not downloaded are not listed; `python -m icm data` names them.",
     )
     look = second.segmented_control(
@@ -54,13 +60,16 @@ def choices(run: Run) -> tuple[str, Look, int]:
         key="look",
         bind="query-params",
         format_func=LOOK_WORDS.__getitem__,
-        help="As MNIST was made: ink in a box of 20 pixels, centred by mass, Omniglot's thin strokes widened. "
+        help="As MNIST was made: ink in a box of 20 pixels, centred by mass, thin strokes widened. "
         "As they are: the whole picture shrunk. The look decides what the discriminator makes of it.",
+    )
+    mechanism = labels.index(
+        third.selectbox("Mechanism in the pictures", labels, key="mechanism", bind="query-params")
     )
     steps = run.snapshots.steps()
     step = steps[-1]
     if len(steps) > 1:
-        step = third.select_slider(
+        step = fourth.select_slider(
             "After step",
             steps,
             value=steps[-1],
@@ -68,21 +77,11 @@ def choices(run: Run) -> tuple[str, Look, int]:
             bind="query-params",
             help="Does it carry over while the experts specialise, or only later?",
         )
-    return name, look or "digits", step
+    return name, look or "digits", mechanism, step
 
 
-def column(
-    key: "SnapshotKey",
-    name: str,
-    look: Look,
-    found: "Evaluation",
-    mechanism: int,
-    labels: list[str],
-    side: str,
-) -> None:
-    """Shows one set: its figures, some of its images with every expert's answer, and who wins what."""
-    from pages.ui import cached, pictures
-
+def numbers_of(found: "Evaluation", title: str) -> None:
+    """Shows the figures of one set."""
     values = (
         ("Owners' answers", decibels(mean(found.psnr_owner)), "Mean PSNR to the true originals."),
         (
@@ -92,6 +91,7 @@ def column(
         ),
         ("Doing nothing", decibels(mean(found.psnr_nothing)), "PSNR of the changed images themselves."),
     )
+    st.header(title, anchor=False)
     with st.container(horizontal=True):
         for heading, value, help in values:
             st.metric(heading, value, border=True, help=help)
@@ -99,20 +99,46 @@ def column(
         words = ", ".join(f"{share:.0%} {kind}" for kind, share in found.accuracy.items())
         st.caption(f"The digit reader reads {words}.")
     else:
-        st.caption("No digits, so nothing for the digit reader.")
-    pictures.show(
-        cached.everyone_on(key, name, look, mechanism, found.owner[mechanism], SHOWN),
-        f"{SHOWN} images of {SETS[name].title} changed by {labels[mechanism]}, and every expert's answer",
-        f"answers-{side}",
-        least=560,
-    )
-    players = cached.networks_of(key)[0].players()
+        st.caption("Without labels the digit reader is not asked.")
+
+
+def answers(groups: "list[Group]", owner: int | None, label: str) -> None:
+    """Shows images of both sets, changed by the mechanism of that label, with every expert's answer, and a button that saves them."""
+    from pages.ui.answers import picture_of, table
+
+    st.header(f"Every expert's answer to “{plain(label)}”", anchor=False)
+    words = f"Images changed by {label}, and every expert's answer to them"
+    with st.container(key="answers"):
+        st.html(table(groups, owner, words, GROUND[st.context.theme.type or "light"]))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            "Save as PNG",
+            lambda: picture_of(groups, owner),
+            file_name="answers.png",
+            mime="image/png",
+            icon=":material/download:",
+            key="save answers",
+            on_click="ignore",
+        )
+        st.caption(
+            "Framed: the answer that the discriminator scored highest, which won. "
+            "Owner: the expert that wins most of this mechanism's digits. A pointer on an answer shows its score.",
+            width="stretch",
+        )
+
+
+def who_wins(key: "SnapshotKey", found: "Evaluation", title: str, labels: list[str], side: str) -> None:
+    """The heat map of one set."""
+    from pages.ui import cached
+
     panels.chart(
-        "**Who wins what** · % of the images",
-        charts.wins_table((found.win_share * 1000).round().astype(int).T, labels, players),
+        f"**Who wins what** · {plain(title)}, % of the images",
+        charts.wins_table(
+            (found.win_share * 1000).round().astype(int).T, labels, cached.networks_of(key)[0].players()
+        ),
         CHART_HEIGHT,
         key=f"wins {side}",
-        alt=f"Heat map: share of each mechanism's images of {SETS[name].title} won by each expert",
+        alt=f"Heat map: share of each mechanism's images won by each expert, {title}",
     )
 
 
@@ -144,37 +170,19 @@ def over_training(card: dict[str, Any], step: int) -> None:
     )
 
 
-def short_title(name: str) -> str:
-    """What the set is called in a sentence."""
-    return SETS[name].title.partition(",")[0]
-
-
 def comparison(run: Run) -> None:
-    """Both answers in words, then the two columns."""
-    config = run.config()
-    name, look, step = choices(run)
-
+    """The boxes, and what the experts make of what is chosen in them."""
     from icm.images.digits import data_root
-    from pages.ui import cached
     from pages.ui.fetch import fetch_sets
 
-    labels = [mechanism_title(spec) for spec in config.mechanisms]
-    mechanism = labels.index(
-        st.selectbox("Mechanism in the pictures", labels, key="mechanism", bind="query-params")
-    )
+    labels = [mechanism_title(spec) for spec in run.config().mechanisms]
+    name, look, mechanism, step = choices(run, labels)
+    own = own_images() if name == OWN else None
     with telling():
-        key = cached.snapshot_key(run, step)
-        with st.spinner(f"Asking the experts, {MEASURED} images for each mechanism…"):
-            both = cached.measured(key, name, look, MEASURED)
-        st.info(decisions.carried_over(*both, REFERRED, short_title(name)), icon=":material/compare:")
-        for side, half, shown, found in zip(
-            ("left", "right"), st.columns(2, gap="large"), (key.source, name), both
-        ):
-            with half:
-                st.header(SETS[shown].title, anchor=False)
-                column(key, shown, look, found, mechanism, labels, side)
-        quality(*both, labels, short_title(name))
-        st.caption(measured_on(key, name, step, run.label))
+        if name == OWN and own is None:
+            st.caption("Give a picture, several, or a zip of them, and the experts are asked about them.")
+        else:
+            answered(run, Others(name, look, own), mechanism, step, labels)
     with telling():
         card = run.card()
         if card is not None:
@@ -182,22 +190,65 @@ def comparison(run: Run) -> None:
     fetch_sets(data_root())
 
 
-def measured_on(key: "SnapshotKey", name: str, step: int, label: str) -> str:
+def answered(run: Run, others: Others, mechanism: int, step: int, labels: list[str]) -> None:
+    """Both answers in words, then figures and pictures. Until they are there, those of what was chosen before are dimmed."""
+    from pages.ui import cached
+    from pages.ui.answers import Group
+
+    asking = st.empty()
+    key = cached.snapshot_key(run, step)
+    asked = (key, others.key, mechanism)
+    if st.session_state.get(ASKED) != asked:
+        asking.html(DIMMED)
+    images = others.count or MEASURED
+    with st.spinner(f"Asking the experts, {counted(images, 'image')} for each mechanism…"):
+        digits = Others(key.source, "digits")
+        both = cached.measured(key, others, MEASURED)
+        groups = [
+            Group(each.title, cached.answers_to(key, each, mechanism, each.shown))
+            for each in (digits, others)
+        ]
+    asking.empty()
+    st.session_state[ASKED] = asked
+
+    with st.container(key="answered"):
+        st.info(decisions.carried_over(*both, REFERRED, others.words), icon=":material/compare:")
+        st.caption(decisions.bounds_in_words())
+        for half, each, found in zip(st.columns(2, gap="large"), (digits, others), both):
+            with half:
+                numbers_of(found, each.title)
+        answers(groups, both[0].owner[mechanism], labels[mechanism])
+        for half, each, found, side in zip(
+            st.columns(2, gap="large"), (digits, others), both, ("left", "right")
+        ):
+            with half:
+                who_wins(key, found, each.title, labels, side)
+        quality(*both, labels, others.words)
+        st.caption(measured_on(key, others, step, run.label))
+
+
+def measured_on(key: "SnapshotKey", others: Others, step: int, label: str) -> str:
     """Markdown: how the figures were measured, and what the networks had seen of these images before."""
     known = (
         "No expert was ever trained on them."
-        if key.never_trained_on(name)
+        if key.never_trained_on(others.name)
         else "The built-in digits are some of MNIST's training digits, so the experts may have learned from them."
     )
+    if others.own is not None and key.held_out:
+        known = "No expert was ever trained on these digits."
     read = (
         " The digit reader learned from MNIST's training digits, the built-in ones among them."
-        if "builtin" in (key.source, name)
+        if "builtin" in (key.source, others.name)
         else ""
     )
-    return (
-        f"Measured now on {MEASURED} images a mechanism, in evaluation mode, after step {step:,} of run “{plain(label)}”. "
-        f"{known}{read}"
+    of_each = (
+        f"{MEASURED} images a mechanism"
+        if others.own is None
+        else f"{MEASURED} digits and {others.words} a mechanism"
     )
+    if others.without_ink:
+        known += f" Nothing stands out in {others.without_ink} more of your images when they are brought in this way."
+    return f"Measured now on {of_each}, in evaluation mode, after step {step:,} of run “{plain(label)}”. {known}{read}"
 
 
 def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title: str) -> None:

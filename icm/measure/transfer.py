@@ -17,11 +17,16 @@ from icm.runs.run import Run
 
 
 def evaluate_sets(
-    experts: ExpertBank, discriminator: Discriminator, mechanisms: Sequence[Mechanism], sets: Sequence[Unseen]
+    experts: ExpertBank,
+    discriminator: Discriminator,
+    mechanisms: Sequence[Mechanism],
+    sets: Sequence[Unseen],
+    owner: Sequence[int | None] | None = None,
 ) -> list[Evaluation]:
     """The evaluation of the networks on each set. Who owns what is found on the first, the digits, and holds for all sets.
 
-    The digit reader is asked about the sets that have labels."""
+    `owner` names who owns what where the digits were asked before and are not among the sets. The digit reader
+    is asked about the sets that have labels."""
     found: list[Evaluation] = []
     for images in sets:
         reader = None if images.labels is None else load_reader()
@@ -31,7 +36,7 @@ def evaluate_sets(
                 discriminator,
                 images.pixels,
                 mechanisms,
-                owner=found[0].owner if found else None,
+                owner=found[0].owner if found else owner,
                 labels=images.labels,
                 read=None if reader is None else lambda shown, reader=reader: reader(shown).argmax(dim=1),
             )

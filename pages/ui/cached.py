@@ -32,6 +32,7 @@ from icm.runs.run import Run
 from icm.show.experts import badge, colour
 from icm.show.mosaics import picture_table
 from pages.ui import html
+from pages.ui.others import Others
 
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
@@ -69,7 +70,7 @@ class SnapshotKey:
 
 
 # To tell keys apart, Streamlit walks through all that a key holds. It takes a tenth of that time to go by the key's repr.
-BY: dict[str | type[Any], Callable[[Any], Any]] = {SnapshotKey: repr}
+BY: dict[str | type[Any], Callable[[Any], Any]] = {SnapshotKey: repr, Others: lambda others: others.key}
 
 
 def snapshot_key(run: Run, step: int) -> SnapshotKey:
@@ -236,25 +237,37 @@ def replayed(key: SnapshotKey, conscience: bool, losers: bool) -> Replay:
     return replay(ruled, run.snapshots.read(key.step), train, key.step, bias)
 
 
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY)
+def _measured_on_digits(key: SnapshotKey, count: int) -> Evaluation:
+    """The evaluation of a snapshot on its digits, `count` images for every mechanism."""
+    shown = unseen(key.source, key.root, "digits", count)
+    (found,) = evaluate_sets(*networks_of(key), parse(key.config.mechanisms), [shown])
+    return found
+
+
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
-def measured(key: SnapshotKey, name: str, look: Look, count: int) -> tuple[Evaluation, Evaluation]:
-    """The evaluations of a snapshot on its digits and on the named set, `count` images of each for every mechanism."""
-    sets = [unseen(each, key.root, look, count) for each in (key.source, name)]
-    on_digits, elsewhere = evaluate_sets(*networks_of(key), parse(key.config.mechanisms), sets)
+def measured(key: SnapshotKey, others: Others, count: int) -> tuple[Evaluation, Evaluation]:
+    """The evaluations of a snapshot on its digits and on the others, `count` images of each for every mechanism."""
+    on_digits = _measured_on_digits(key, count)
+    shown = images_of(key, others, count)
+    (elsewhere,) = evaluate_sets(
+        *networks_of(key), parse(key.config.mechanisms), [shown], owner=on_digits.owner
+    )
     return on_digits, elsewhere
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY)
-def everyone_on(
-    key: SnapshotKey, name: str, look: Look, mechanism: int, owner: int | None, count: int
-) -> bytes:
-    """PNG: for each image of the set a row with the image changed by the mechanism, every expert's answer and the original.
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=BY)
+def answers_to(key: SnapshotKey, others: Others, mechanism: int, count: int) -> Examples:
+    """The first of the others, changed by the mechanism, and what the experts make of them."""
+    shown = images_of(key, others, count).pixels
+    return examples_of_one(*networks_of(key), shown, parse(key.config.mechanisms)[mechanism], count)
 
-    The column of the owner is framed."""
-    images = unseen(name, key.root, look, count).pixels
-    found = examples_of_one(*networks_of(key), images, parse(key.config.mechanisms)[mechanism], count)
-    rows = [f"{badge(winner)} won" for winner in found.contest.winner.tolist()]
-    return _answers_table(found, rows, framed=[owner] * count)
+
+def images_of(key: SnapshotKey, others: Others, count: int) -> Unseen:
+    """At most `count` images of a set; all of a person's own."""
+    if others.own is not None:
+        return others.own.seen(others.look)
+    return unseen(others.name, key.root, others.look, count)
 
 
 def _answers_table(found: Examples, rows: list[str], framed: Sequence[int | None]) -> bytes:

@@ -20,7 +20,7 @@ PAGES = {
     "learn?run=boxed&screen=2": ".icm-bars li",
     "learn?run=boxed&screen=4": ".icm-everyone img",
     "guess?run=boxed": ".cards button",
-    "compare?run=boxed": ".st-key-everyone img, [data-testid=stImage] img",
+    "compare?run=boxed": ".st-key-answers img",
     "round?run=boxed&station=3": ".icm-bars li",
     "versus?left=boxed&right=a-run": "canvas.time[data-step]",
 }

@@ -16,6 +16,7 @@ from icm.jobs import trainer
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from pages.ui import begun, cached, pictures
+from pages.ui.others import Others
 from tests.app.opened import press, show, words
 
 
@@ -67,12 +68,12 @@ def test_once_mnist_arrives_pictures_show_it_and_only_then_are_called_held_out(
 
 def test_once_mnist_arrives_compare_measures_it_and_says_so(on_mnist: Run, tmp_path: Path) -> None:
     count = 3  # images
-    before = cached.measured(cached.snapshot_key(on_mnist, 6), "alphabets", "digits", count)
+    before = cached.measured(cached.snapshot_key(on_mnist, 6), Others("alphabets", "digits"), count)
     text = words(show("compare.py", run="a-run"))
     assert "may have learned from them" in text
     assert "held out" not in text
     put_mnist(tmp_path / "data")
-    after = cached.measured(cached.snapshot_key(on_mnist, 6), "alphabets", "digits", count)
+    after = cached.measured(cached.snapshot_key(on_mnist, 6), Others("alphabets", "digits"), count)
     assert after[0].psnr_nothing != before[0].psnr_nothing
     assert after[1].psnr_nothing == before[1].psnr_nothing
     text = words(show("compare.py", run="a-run"))
