@@ -15,7 +15,7 @@ from icm.runs.run import Run
 from icm.show import charts
 from icm.show.experts import badge
 from icm.show.legible import GROUND
-from pages.ui import decisions, panels, picker
+from pages.ui import decisions, panels, picker, words
 from pages.ui.decisions import REFERRED, mean
 from pages.ui.html import plain
 from pages.ui.others import OWN, Others, offered, own_images, short_title, title_in_box
@@ -96,8 +96,8 @@ def numbers_of(found: "Evaluation", title: str) -> None:
         for heading, value, help in values:
             st.metric(heading, value, border=True, help=help)
     if found.accuracy is not None:
-        words = ", ".join(f"{share:.0%} {kind}" for kind, share in found.accuracy.items())
-        st.caption(f"The digit reader reads {words}.")
+        shares = ", ".join(f"{share:.0%} {kind}" for kind, share in found.accuracy.items())
+        st.caption(f"The digit reader reads {shares}.")
     else:
         st.caption("Without labels the digit reader is not asked.")
 
@@ -107,9 +107,9 @@ def answers(groups: "list[Group]", owner: int | None, label: str) -> None:
     from pages.ui.answers import picture_of, table
 
     st.header(f"Every expert's answer to “{plain(label)}”", anchor=False)
-    words = f"Images changed by {label}, and every expert's answer to them"
+    alt = f"Images changed by {label}, and every expert's answer to them"
     with st.container(key="answers"):
-        st.html(table(groups, owner, words, GROUND[st.context.theme.type or "light"]))
+        st.html(table(groups, owner, alt, GROUND[st.context.theme.type or "light"]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Save as PNG",
@@ -284,9 +284,11 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
 
 
 st.title("Compare", anchor=False)
-st.markdown(
-    "Experts that learned from digits alone meet images they never saw. "
-    "Do they still undo their mechanism, and does the discriminator still name the right one?"
+st.html(
+    words.said(
+        "[Experts|expert] that learned from digits alone meet images they never saw. "
+        "Do they still undo their [mechanism], and does the [discriminator] still name the right one, its [owner]?"
+    )
 )
 run = picker.pick_trained()
 if run is None:

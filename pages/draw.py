@@ -12,7 +12,7 @@ from jaxtyping import Float
 from icm.config import mechanism_title
 from icm.images import sketch
 from icm.runs.run import Run
-from pages.ui import inside, link, picker
+from pages.ui import inside, link, picker, words
 from pages.ui.given import Grey, what_is_given
 from pages.ui.pad import DRAWN
 from pages.ui.run_view import roles_of
@@ -190,8 +190,11 @@ heading.title("Draw", anchor=False)
 with place:
     run = picker.pick_trained()
 with st.container(key="said"):
-    st.markdown(
-        "Draw a digit, let a mechanism change it, and see which expert claims it. Every expert answers; the discriminator picks the winner."
+    st.html(
+        words.said(
+            "Draw a digit, let a [mechanism] change it, and see which [expert] claims it. Every expert answers; the [discriminator] "
+            "picks the [winner]."
+        )
     )
 if run is None:
     nothing_yet("No trained experts yet.")

@@ -10,7 +10,7 @@ from icm.config import mechanism_title
 from icm.runs.history import History, run_history
 from icm.runs.run import Run
 from icm.show import charts
-from icm.show.experts import badge, colour
+from icm.show.experts import badge
 from pages.ui import html, panels, response
 from pages.ui.html import plain
 from pages.ui.told import telling
@@ -101,11 +101,9 @@ def how_far(key: "SnapshotKey", expert: int, alone: bool) -> None:
 
 def picture(found: np.ndarray, expert: int) -> str:
     """HTML: the fingerprint in the expert's colour on black, with a ring at its middle."""
-    ink = np.array([int(colour(expert)[at : at + 2], 16) for at in (1, 3, 5)])
-    pixels = (found[..., None] * ink).round().astype(np.uint8)
     words = f"Fingerprint of {badge(expert)}: {look_in_words(found)}"
     return (
-        f"<style>{STYLE}</style><div class='icm-fingerprint'><img src='{html.inlined(html.png(pixels))}' alt='{words}'>"
+        f"<style>{STYLE}</style><div class='icm-fingerprint'><img src='{html.emblem(found, expert)}' alt='{words}'>"
         "<i></i></div>"
     )
 
