@@ -106,8 +106,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "a zip in a zip": (lambda: zipped({"inner.png": zipped({"a.png": PNG})}), "a zip inside a zip"),
     "zips in zips, ten deep": (lambda: nested(10), "a zip inside a zip"),
     "encrypted": (lambda: by_hand(b"a.png", deflated(PNG), len(PNG), flags=1), "without a password"),
-    "truncated": (lambda: zipped({"a.png": PNG, "b.png": PNG})[:-30], "damaged or cut short"),
-    "only its first bytes": (lambda: b"PK\x03\x04", "damaged or cut short"),
+    "truncated": (lambda: zipped({"a.png": PNG, "b.png": PNG})[:-30], "is cut short or changed"),
+    "only its first bytes": (lambda: b"PK\x03\x04", "is cut short or changed"),
     "empty": (lambda: zipped({}), "there is no file"),
     "no picture in it": (lambda: zipped({"a.txt": b"hello", "b.png": b"hello"}), "none of the 2 files"),
     "bzip2": (lambda: method_bomb(zipfile.ZIP_BZIP2), "packed in an unusual way"),
@@ -116,10 +116,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: zipped({"a.png": flat_png(20_000, 20_000, 8, 0, row_bytes=9, rows=1)}),
         "too large",
     ),
-    "6 MB": (lambda: zipped({"a.png": bytes(6_000_000)}, zipfile.ZIP_STORED), "use one of at most 5 MB"),
+    "6 MB": (lambda: zipped({"a.png": bytes(6_000_000)}, zipfile.ZIP_STORED), "use a zip of at most 5 MB"),
     "a name that is no text": (
         lambda: by_hand(b"\xff\xfe.png", deflated(PNG), len(PNG), zlib.crc32(PNG), flags=0x800),
-        "damaged or cut short",
+        "is cut short or changed",
     ),
 }
 
@@ -225,6 +225,14 @@ def test_one_file_that_cannot_be_used_is_told_in_one_sentence() -> None:
         open_folder([("a.png", PNG[:60])])
     with pytest.raises(FolderError, match="there is no file in what you gave; give PNG"):
         open_folder([])
+
+
+def test_a_zip_that_cannot_be_read_takes_no_other_picture_with_it() -> None:
+    found = open_folder([("one.png", PNG), ("cut.zip", zipped({"a.png": PNG})[:-30]), ("two.png", PNG)])
+    assert len(found.seen("digits").pixels) == 2
+    assert found.passed_over.startswith(
+        "1 of 3 files cannot be used: “cut.zip” is damaged (the zip is cut short"
+    )
 
 
 def test_what_a_mac_puts_beside_the_pictures_is_not_spoken_of() -> None:

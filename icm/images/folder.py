@@ -25,8 +25,9 @@ MOST_BYTES = sketch.MOST_BYTES  # of a zip, and of each picture in it
 MOST_MEMBERS = 1000
 # Bytes that the members of all zips may inflate to. Pictures are packed already, so an honest zip of 5 MB hardly exceeds them.
 MOST_INFLATED = 50_000_000
-# Seconds of one core, after which no further picture is opened. A photo of 12 million pixels takes 0.09, the costliest PNG 0.35.
-PATIENCE = 20.0
+# Seconds of one core, after which no further picture is opened. A small picture takes 0.03, a photo of 12 million pixels 0.09, the
+# costliest PNG 0.35.
+PATIENCE = 10.0
 
 ZIP = b"PK"
 ENTRY = b"PK\x01\x02"  # begins every member's entry in the table at the end of a zip
@@ -48,6 +49,7 @@ REMEDIES = {
     "without ink": "give a picture with something that stands out from its ground",
     "too large": f"make it smaller, at most {MOST_BYTES // 1_000_000} MB",
     "encrypted": "pack it without a password",
+    "too full": f"pack at most {MOST_PICTURES} pictures and nothing else",
     "a zip inside a zip": "give that zip by itself",
     "packed in an unusual way": "pack it with the usual method, deflate",
     "damaged": "pack it again",
@@ -90,7 +92,7 @@ class _Passed(Exception):
 def open_folder(files: Sequence[tuple[str, bytes]]) -> Folder:
     """The pictures among the files and in the zips among them. Each file is its name and its bytes.
 
-    FolderError when a zip cannot be read or there is nothing that can be used."""
+    A file or a zip that cannot be used is passed over; FolderError when there is nothing that can be used."""
     begun = time.thread_time()
     looks: dict[Look, list[np.ndarray]] = {look: [] for look in LOOKS}
     passed: list[tuple[str, _Passed]] = []
@@ -150,7 +152,11 @@ def _members(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Callable
         if not data.startswith(ZIP):
             yield name, lambda data=data: data
             continue
-        archive = _archive(name, data)
+        try:
+            archive = _archive(data)
+        except _Passed as reason:
+            yield name, lambda reason=reason: _refused(reason)
+            continue
         for member in sorted(archive.infolist(), key=lambda each: each.filename):
             last = member.filename.rpartition("/")[2]
             # Folders, and what systems put beside the pictures: ._one.png, .DS_Store.
@@ -158,21 +164,23 @@ def _members(files: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, Callable
                 yield member.filename, lambda member=member, archive=archive: _read(archive, member, left)
 
 
-def _archive(name: str, data: bytes) -> zipfile.ZipFile:
-    """The zip, once its table was read. FolderError when it is too large or cannot be read."""
+def _archive(data: bytes) -> zipfile.ZipFile:
+    """The zip, once its table was read. _Passed when it is too large or cannot be read."""
     if len(data) > MOST_BYTES:
-        raise FolderError(f"the zip {_short(name)} has {len(data) / 1e6:.1f} MB; use one of at most 5 MB")
+        raise _Passed("too large", f"it has {len(data) / 1e6:.1f} MB; use a zip of at most 5 MB")
     # Counted before the table is read, and not believed: a million entries would take seconds.
     if (members := data.count(ENTRY)) > MOST_MEMBERS:
-        raise FolderError(
-            f"the zip {_short(name)} has {members} members; pack at most {MOST_PICTURES} pictures and nothing else"
+        raise _Passed(
+            "too full", f"it has {members} members; pack at most {MOST_PICTURES} pictures and nothing else"
         )
     try:
         return zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:  # on a damaged table almost anything may be raised
-        raise FolderError(
-            f"the zip {_short(name)} is damaged or cut short ({error}); pack it again"
-        ) from error
+        raise _Passed("damaged", f"the zip is cut short or changed ({error}); pack it again") from error
+
+
+def _refused(reason: _Passed) -> bytes:
+    raise reason
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: list[int]) -> bytes:

@@ -87,7 +87,7 @@ def test_own_pictures_are_compared_and_kept_while_another_set_is_looked_at(page:
 
     broken: FilePayload = {"name": "cut.zip", "mimeType": "application/zip", "buffer": b"PK\x03\x04cut"}
     page.locator("input[type=file]").set_input_files(broken)
-    expect(page.get_by_text("the zip “cut.zip” is damaged or cut short")).to_be_visible()
+    expect(page.get_by_text("“cut.zip” is damaged: the zip is cut short or changed")).to_be_visible()
     expect(verdict).to_have_count(0)
 
 
