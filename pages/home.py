@@ -43,11 +43,11 @@ def newest() -> None:
 def one_round(run: Run) -> None:
     """The fragment: one round of the run's competition in five taps. Before the first tap nothing of it is computed."""
     steps = run.snapshots.steps()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        at = st.pills("Tap from left to right", range(len(STATIONS)), format_func=_station)
-        step = st.segmented_control(
-            "After step", steps, default=steps[-1], required=True, format_func=lambda each: f"{each:,}"
-        )
+    left, right = st.columns([3, 2], gap="large")
+    at = left.pills("Tap from left to right", range(len(STATIONS)), format_func=_station)
+    step = right.segmented_control(
+        "After step", steps, default=steps[-1], required=True, format_func=lambda each: f"{each:,}"
+    )
     if at is None or step is None:
         st.caption("A digit is changed, ten experts answer, one wins. Then only the winner learns.")
         return

@@ -126,13 +126,13 @@ export default function ({ data, parentElement, setStateValue }) {
     to.focus()
   }
 
-  const helped = data.cards.map((each) => each.words).join()
-  if (kept.number !== data.number || kept.helped !== helped) {
+  const shown = [data.changed, ...data.cards.map((each) => each.words)].join()
+  if (kept.number !== data.number || kept.shown !== shown) {
     const again = kept.number !== null && kept.number !== data.number && parentElement.activeElement === next
     deal()
     if (again) list.querySelector("button").focus()
   }
-  kept.helped = helped
+  kept.shown = shown
   if (data.told && kept.bet === null) {
     // The page was left and is back: what was bet on is over.
     kept.bet = data.winner

@@ -26,7 +26,7 @@ GLOSSARY = {
     "loss": "A number that says how bad an answer is. To learn is to adjust a network's numbers so that the loss falls.",
     "conscience": "For a while it adds to the score of an expert that wins less than its share, and takes from one that wins more.",
 }
-LINE = "Words: [expert] · [mechanism] · [winner] · [owner] · [discriminator] · [score] · [dB] · [conscience]"
+LINE = "Words: [expert] · [mechanism] · [winner] · [owner] · [discriminator] · [score] · [dB]"
 MARKED = re.compile(r"\[([^\]|]+)(?:\|([^\]]+))?\]")
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from icm.files import PROJECT
 from icm.runs.run import Run
 from pages.ui.html import WORD_JOINER
 
+# What of our own HTML is no text on the page: styles, what a word means before somebody points to it, tags.
+UNREAD = re.compile("<style>.*?</style>|<span role='tooltip'>.*?</span>|<.*?>", re.DOTALL)
 PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
 
 
@@ -39,7 +42,8 @@ def put_beside(run: Run) -> None:
 def words(app: AppTest) -> str:
     """All that is written on the page, as a person reads it."""
     kinds = (app.markdown, app.caption, app.title, app.header, app.error, app.info, app.warning, app.code)
-    return unescaped("\n".join(str(element.value) for kind in kinds for element in kind))
+    ours = [unescape(UNREAD.sub("", each.proto.body)) for each in app.get("html")]
+    return unescaped("\n".join([str(element.value) for kind in kinds for element in kind] + ours))
 
 
 def unescaped(text: str) -> str:

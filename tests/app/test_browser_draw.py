@@ -84,7 +84,7 @@ def test_a_digit_is_claimed_before_anybody_draws_and_the_first_stroke_takes_its_
 ) -> None:
     page.goto(f"{server}/draw")
     expect_claim(page, r"^E\d, undoes right$")
-    expect(page.locator(".icm-bars img")).to_have_count(10)
+    expect(page.locator(".icm-bars li > img")).to_have_count(10)
     expect(page.get_by_text("We centred it like MNIST")).to_be_visible()
     settled(page)
     example = shown(page, "You gave")

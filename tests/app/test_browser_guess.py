@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Browser, Page, expect
 
 from icm.runs.run import Run
-from tests.app.frames import settled
+from tests.app.frames import settled, wait_until
 from tests.app.laboratory import tab
 
 CARDS = ".cards button"
@@ -93,3 +93,17 @@ def test_who_plays_without_help_sees_where_experts_look_and_not_what_they_undo(
     expect(page.locator(".cards small").first).to_have_text("")
     expect(page.locator(f"{CARDS} .front img")).to_have_count(10)
     expect(page.locator(CARDS).first).to_have_attribute("aria-label", "Bet on E0")
+
+
+def test_a_digit_that_was_given_on_draw_can_be_guessed_with(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/draw?run=boxed")
+    expect(page.locator(".icm-bars li")).to_have_count(10)
+    settled(page)
+    page.get_by_role("link", name="Guess who").click()
+    expect(page.locator(CARDS)).to_have_count(10)
+    changed = page.locator(".after canvas")
+    before = changed.evaluate("canvas => canvas.toDataURL()")
+    page.get_by_text("Use my drawing").click()
+    wait_until(
+        page, lambda: changed.evaluate("canvas => canvas.toDataURL()") != before, "another digit is changed"
+    )

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from icm.runs.run import Run
 from pages.ui import words
 from pages.ui.tour import STOPS
-from tests.app.frames import settled
+from tests.app.frames import settled, wait_until
 from tests.app.laboratory import tab
 
 
@@ -90,6 +90,8 @@ def test_the_four_screens_are_turned_by_arrow_keys_and_words_explain_themselves(
         expect(page.get_by_label(f"Screen {number} of 4")).to_be_visible()
         expect(page.get_by_text(shown).first).to_be_visible()
         settled(page)
+        for name, enabled in (("Back", number > 1), ("Next", number < 4)):  # a key does what its button does
+            expect(page.get_by_role("button", name=name)).to_be_enabled(enabled=enabled)
         if number == 2:
             judge = page.get_by_role("button", name=re.compile("^discriminator"))
             meaning = page.get_by_text(words.GLOSSARY["discriminator"])
@@ -113,4 +115,5 @@ def test_on_a_phone_nothing_is_wider_than_the_page(
         page.goto(f"{server}/{path}")
         expect(page.locator(".icm-said").first).to_be_visible()
         settled(page)
-        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+        wide = "document.querySelector('[data-testid=stMain]').scrollWidth"
+        wait_until(page, lambda: page.evaluate(wide) <= 390, "it is as wide as the phone")
