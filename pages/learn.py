@@ -8,7 +8,7 @@ from icm.config import mechanism_title
 from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
-from pages.ui import picker
+from pages.ui import decisions, picker
 from pages.ui.told import nothing_yet, telling
 
 SCREENS = 4
@@ -17,9 +17,8 @@ LETTERS = 10
 
 
 def screen() -> int:
-    """The one that the link names, from 0; the first where it names none."""
-    said = st.query_params.get("screen", "")
-    return min(max(int(said), 1), SCREENS) - 1 if said.isascii() and said.isdecimal() else 0
+    """The one that the link names, from 0."""
+    return decisions.place_in_link(st.query_params.get("screen"), SCREENS)
 
 
 def turn(by: int) -> None:

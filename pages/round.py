@@ -8,7 +8,7 @@ import streamlit as st
 
 from icm.config import RunConfig, mechanism_title
 from icm.runs.run import Run
-from pages.ui import clock, inside, picker, words
+from pages.ui import clock, decisions, inside, picker, words
 from pages.ui.told import nothing_yet, telling
 
 PLAY = 3.0  # seconds at a station while the path plays by itself
@@ -29,9 +29,8 @@ QUESTIONS = {
 
 
 def station() -> int:
-    """The one that the link names, from 0; the first where it names none."""
-    said = st.query_params.get("station", "")
-    return min(max(int(said), 1), STATIONS) - 1 if said.isascii() and said.isdecimal() else 0
+    """The one that the link names, from 0."""
+    return decisions.place_in_link(st.query_params.get("station"), STATIONS)
 
 
 def go(to: int) -> None:

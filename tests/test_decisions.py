@@ -25,6 +25,7 @@ from pages.ui.decisions import (
     lines_of_card,
     next_preset,
     pace,
+    place_in_link,
     run_like,
     seconds_for_a_row,
     step_in_link,
@@ -227,3 +228,11 @@ def test_all_ten_mechanisms_are_recommended_after_a_first_small_run(run: Run) ->
     assert next_preset(seen(run, "running")) is None
     large = seen(run, "finished")
     assert next_preset(replace(large, config=preset("paper"))) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "place"),
+    [(None, 0), ("", 0), ("1", 0), ("3", 2), ("5", 4), ("9", 4), ("0", 0), ("-2", 0), ("²", 0), ("x", 0)],
+)
+def test_a_link_names_one_of_five_places(said: str | None, place: int) -> None:
+    assert place_in_link(said, 5) == place

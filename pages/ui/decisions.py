@@ -60,6 +60,11 @@ def step_in_link(said: str | None, newest: int) -> int | None:
     return int(said) if int(said) < newest else None
 
 
+def place_in_link(said: str | None, count: int) -> int:
+    """Which of `count` places a link names, from 0, though a link counts from 1; the nearest when it names one beyond, else the first."""
+    return min(max(int(said), 1), count) - 1 if said and said.isascii() and said.isdecimal() else 0
+
+
 def run_like(preset: RunConfig, runs: Sequence[IndexedRun]) -> IndexedRun | None:
     """The newest finished run that was trained here and differs from the preset in its seed, its digits or its device alone."""
     for each in runs:
