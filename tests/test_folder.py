@@ -1,7 +1,9 @@
 """A person's pictures, as files or in a zip, become a set. A hostile zip costs little and gives one sentence."""
 
 import io
+import itertools
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -248,12 +250,12 @@ def test_at_most_200_pictures_are_used_the_first_by_their_names() -> None:
 
 
 def test_no_picture_is_opened_once_patience_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "PATIENCE", 0.05)
-    large = flat_png(4000, 3000, 8, 0, row_bytes=4000, rows=3000)  # takes longer than that, and has no ink
-    with pytest.raises(
-        FolderError, match=r"“0.png” is without ink .*; “1.png” and 3 more are not reached in time .*fewer"
-    ):
-        open_folder([(f"{number}.png", large) for number in range(5)])
+    """By a clock that stands at the limit for the first picture, and beyond it after that one."""
+    clock = itertools.chain([0.0, folder.PATIENCE], itertools.repeat(folder.PATIENCE + 0.1))
+    monkeypatch.setattr(folder.time, "thread_time", lambda: next(clock))
+    found = open_folder([(f"{number}.png", picture(10)) for number in range(5)])
+    assert len(found.seen("digits").pixels) == 1
+    assert re.match(r"4 of 5 files .* “1.png” and 3 more are not reached in time .*fewer", found.passed_over)
 
 
 def test_the_digest_is_of_what_is_seen_and_not_of_names() -> None:
