@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from icm.config import RunConfig
+from icm.jobs import trainer
 from icm.jobs.trainer import row_due
 from icm.runs.film import Film, film_due
 from icm.runs.store import RunStore
@@ -63,6 +64,27 @@ def test_a_trained_run_has_its_film_and_a_shorter_future_leaves_no_picture(
     shutil.rmtree(run.folder / "film")
     train(run, root)
     assert run.film.steps() == [25, 30]
+
+
+def test_a_trainer_that_was_killed_after_its_first_state_has_the_first_picture_in_the_end(
+    store: RunStore, root: Path, tiny: RunConfig
+) -> None:
+    run = store.create(
+        "killed", replace(tiny, source="builtin", training=replace(tiny.training, steps=6)), {}
+    )
+    with run.trainer.locked():
+        for _ in trainer.train(run, root):
+            if run.states.steps():
+                break  # the state of step 0 is there
+    for made in (
+        *(run.folder / "film").glob("0*"),
+        *(run.folder / "snapshots").glob("*"),
+        run.folder / "metrics.jsonl",
+    ):
+        made.unlink(missing_ok=True)
+    train(run, root)
+    assert run.film.steps() == [0, 5, 6]
+    assert run.snapshots.steps()[0] == 0
 
 
 def test_filming_changes_nothing_that_is_learnt(

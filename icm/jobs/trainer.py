@@ -86,8 +86,11 @@ def _train(run: Run, root: Path, asked_to_stop: Callable[[], bool]) -> Iterator[
         yield Progress("preparing", 0, of, 0.0, notice=notice)
     if not session.state.competing:
         yield from _identity(session)
-    elif snapshot_due(session.state.step, of) and session.state.step not in run.snapshots.steps():
-        session.save_snapshot()  # the trainer was killed between state and snapshot
+    else:  # the trainer may have been killed between the state of step 0 and what follows it
+        if snapshot_due(session.state.step, of) and session.state.step not in run.snapshots.steps():
+            session.save_snapshot()
+        if session.state.step not in run.film.steps():
+            session.save_film(of)
     if session.state.competing:
         yield from _competition(session)
 
