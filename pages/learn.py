@@ -60,6 +60,7 @@ def lesson(run: Run) -> None:
 
 def picture(run: Run, at: int) -> None:
     """What is to be seen on a screen, made by the networks of the run."""
+    from icm.images.batches import as_images
     from pages.ui import cached, claims, lessons, pictures, stations
     from pages.ui.run_view import role_words
 
@@ -92,8 +93,6 @@ def picture(run: Run, at: int) -> None:
         st.html(stations.content(stations.Shown(replay, image, roles, mechanism_title(spec)), 3))
     else:
         found = cached.unseen("alphabets", key.root, "digits", LETTERS)
-        from icm.images.batches import as_images
-
         owner = owners(win_share(wins))
         st.caption(
             "Letters changed by one mechanism each, and below it the answer of the expert that owns it; how near each is to the "
