@@ -2,30 +2,37 @@
 
 const SIDE = 32 // pixels of a picture, height and width
 
+const tables = new WeakMap() // list -> what was chosen here, and which choice it was
+
 export default function ({ data, parentElement, setStateValue }) {
   const list = parentElement.querySelector("ul")
   if (!list.childElementCount) list.append(...data.tiles.map(() => blank()))
+  // What the script showed before it heard of the newest choice does not undo it.
+  const kept = tables.get(list) ?? { asked: data.heard }
+  tables.set(list, kept)
+  if (data.heard >= kept.asked) kept.chosen = data.chosen
   data.tiles.forEach((tile, at) => show(list.children[at], tile))
+
   // Tells the script, and shows at once what will be so.
   function choose(names) {
-    data.chosen = names
-    setStateValue("chosen", { names, look: data.look })
+    kept.chosen = names
+    setStateValue("chosen", { names, asked: ++kept.asked })
     data.tiles.forEach((tile, at) => show(list.children[at], tile))
   }
 
   function show(item, { name, title, symbol, picture }) {
     const [tile, more] = item.querySelectorAll("button")
-    const places = data.chosen.flatMap((each, place) => (each === name ? [place + 1] : []))
+    const places = kept.chosen.flatMap((each, place) => (each === name ? [place + 1] : []))
     paint(item.querySelector("canvas"), picture)
     item.querySelector(".title").textContent = `${symbol} ${title}`
-    item.querySelector(".place").textContent = data.chosen.length > 1 ? places.join(", ") : ""
+    item.querySelector(".place").textContent = kept.chosen.length > 1 ? places.join(", ") : ""
     tile.setAttribute("aria-pressed", String(places.length > 0))
     tile.setAttribute("aria-label", `Change it by ${title}`)
     more.setAttribute("aria-label", `Then also ${title}`)
-    more.disabled = data.chosen.length === 0 || data.chosen.length >= data.most || places.length > 0
-    const alone = places.length > 0 && data.chosen.length === 1
+    more.disabled = kept.chosen.length === 0 || kept.chosen.length >= data.most || places.length > 0
+    const alone = places.length > 0 && kept.chosen.length === 1
     tile.onclick = () => choose(alone ? [] : [name])
-    more.onclick = () => choose([...data.chosen, name])
+    more.onclick = () => choose([...kept.chosen, name])
   }
 }
 

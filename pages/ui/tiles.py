@@ -1,6 +1,5 @@
 """Tiles to choose mechanisms by: each shows the drawing as that mechanism would change it. One tap takes it, "+" chains."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,9 +32,12 @@ def tiles(
 
     `pictures` are in [0, 1]; a tile without one is black."""
 
+    def told(what: str) -> object:
+        sent = st.session_state.get(key, {}).get("chosen")
+        return sent.get(what) if isinstance(sent, dict) else None
+
     def keep() -> None:
-        sent = st.session_state[key].get("chosen")
-        picked = sent.get("names") if isinstance(sent, dict) else None
+        picked = told("names")
         if isinstance(picked, list) and all(name in names for name in picked):
             on_choose(picked[:MOST])
 
@@ -48,6 +50,6 @@ def tiles(
         }
         for name in names
     ]
-    # A look of its own each time: choosing the same again after a reset is told too.
-    data = {"tiles": shown, "chosen": list(chosen), "most": MOST, "look": time.time()}
+    # Every choice has a number: so the tiles know whether the script had heard of the newest when it said what is chosen.
+    data = {"tiles": shown, "chosen": list(chosen), "most": MOST, "heard": told("asked") or 0}
     _component(key=key, data=data, on_chosen_change=keep)

@@ -5,13 +5,15 @@ The browser and its server are in conftest.py; the networks are those that ship 
 import base64
 import io
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.frames import settled, wait_until
 from tests.app.laboratory import SECONDS
@@ -140,6 +142,46 @@ def test_the_link_keeps_a_strength_and_under_its_slider_is_the_owners_curve(page
     page.get_by_role("button", name="Change it by right").click()
     page.get_by_role("button", name="Then also up", exact=True).click()
     expect(page).to_have_url(re.compile(r"mechanisms=right%3A5%2Cup$"))
+
+
+def test_what_the_page_shows_late_does_not_undo_a_tap(page: Page, server: str) -> None:
+    tab: WebSocketRoute | None = None
+    late: list[str | bytes] = []
+    holding = False
+
+    def through(route: WebSocketRoute) -> None:
+        nonlocal tab
+        tab = route
+        server = route.connect_to_server()
+        server.on_message(lambda message: late.append(message) if holding else route.send(message))
+
+    page.route_web_socket(re.compile("_stcore/stream"), through)
+    page.goto(f"{server}/draw?mechanisms=right:5,noise")
+    expect_claim(page)
+    settled(page)
+    assert tab is not None
+    holding = True
+    page.get_by_role("button", name="Put a digit on the pad").click()
+    wait_until(
+        page, lambda: "script_finished" in kinds(late), "the script ran, and the page does not know yet"
+    )
+    page.get_by_role("button", name="Change it by right").click()
+    for _ in range(kinds(late).index("script_finished") + 1):
+        tab.send(late.pop(0))
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Then also up", exact=True).click()
+    while late:
+        tab.send(late.pop(0))
+    holding = False
+    expect(page).to_have_url(re.compile(r"mechanisms=right%3A5%2Cup$"))
+
+
+def kinds(messages: Sequence[str | bytes]) -> list[str | None]:
+    """What each message of the server is."""
+    return [
+        ForwardMsg.FromString(each).WhichOneof("type") if isinstance(each, bytes) else None
+        for each in messages
+    ]
 
 
 def test_pad_and_winner_are_on_one_screen_of_a_phone(page: Page, server: str) -> None:
