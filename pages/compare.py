@@ -15,7 +15,7 @@ from icm.runs.run import Run
 from icm.show import charts
 from icm.show.experts import badge
 from icm.show.legible import GROUND
-from pages.ui import decisions, panels, picker, words
+from pages.ui import decisions, inside, panels, picker, words
 from pages.ui.decisions import REFERRED, mean
 from pages.ui.html import plain
 from pages.ui.others import OWN, Others, offered, own_images, short_title, title_in_box
@@ -225,6 +225,7 @@ def answered(run: Run, others: Others, mechanism: int, step: int, labels: list[s
                 who_wins(key, found, each.title, labels, side)
         quality(*both, labels, others.words)
         st.caption(measured_on(key, others, step, run.label))
+        inside.doors(run, step)
 
 
 def measured_on(key: "SnapshotKey", others: Others, step: int, label: str) -> str:

@@ -178,8 +178,9 @@ def laboratory(run: Run, step: int) -> None:
                 disabled=not again,
                 help="Feeds the winner's answer back in: undoes mechanisms applied one after the other.",
             )
-            inside.door(run, step, found.winner)
+            inside.door(found.winner)
             st.caption(claims.verdict(found), width="content")
+        inside.doors(run, step)
         if len(found.rounds) > 1:
             st.html(claims.steps(found, roles))
             st.button("Back to one round", on_click=lambda: st.session_state.update(again=0))

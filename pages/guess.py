@@ -11,7 +11,7 @@ from icm.config import mechanism_name
 from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
-from pages.ui import html, picker, words
+from pages.ui import html, inside, picker, words
 from pages.ui.pad import DRAWN
 from pages.ui.run_view import role_words
 from pages.ui.told import nothing_yet, telling
@@ -101,6 +101,7 @@ def table(run: Run, step: int) -> None:
     name = mechanism_name(config.mechanisms[found.mechanism])
     told = "" if now.bet is None else riddle.verdict(found, now.bet, name)
     guess.guess("guess", now.number, found, cards, told, now.tally(), bet, play_on)
+    inside.doors(run, step)
 
 
 heading, place = st.columns([3, 2], vertical_alignment="bottom")

@@ -5,7 +5,7 @@ import streamlit as st
 from icm.config import mechanism_title
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import shipped
-from pages.ui import clock, decisions, panels, picker, run_view, timeline, words
+from pages.ui import clock, decisions, inside, panels, picker, run_view, timeline, words
 from pages.ui.decisions import REST
 from pages.ui.told import telling
 from pages.ui.tour import tour
@@ -66,6 +66,7 @@ def one_round(run: Run) -> None:
         with st.container(width=SENTENCE):
             st.html(words.said(stations.SENTENCES[at]))
         st.html(stations.content(shown, at))
+        inside.doors(run, step)
 
 
 def _station(at: int) -> str:
@@ -94,7 +95,9 @@ box = shipped()
 if box is not None:
     with st.container(key="picture"), telling():
         seen = run_view.view(box)
-        timeline.timeline("home", box, seen.config, seen.history(), plays=True)
+        history = seen.history()
+        timeline.timeline("home", box, seen.config, history, plays=True, door="picture")
+        inside.doors(box, box.snapshots.steps()[-1], history, name="picture")
 
 with st.container(key="newest"):
     st.fragment(newest)()

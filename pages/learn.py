@@ -8,7 +8,7 @@ from icm.config import mechanism_title
 from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
-from pages.ui import decisions, picker
+from pages.ui import decisions, inside, picker
 from pages.ui.told import nothing_yet, telling
 
 SCREENS = 4
@@ -101,6 +101,7 @@ def picture(run: Run, at: int) -> None:
         st.html(
             lessons.letters(cached.networks_of(key)[0], as_images(found.pixels), config.mechanisms, owner)
         )
+    inside.doors(run, step)
 
 
 def measured(run: Run) -> str:

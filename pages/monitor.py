@@ -90,7 +90,9 @@ def picture(seen: RunView, history: History) -> int | None:
     """Who undoes what, over time. Returns the step that somebody points to, None for the newest. The link keeps it."""
     at = decisions.step_in_link(st.query_params.get("step"), history.last_step)
     chosen = Chosen(at, row_of(seen))
-    timeline.timeline("timeline", seen.run, seen.config, history, chosen, on_change=lambda: take(seen))
+    timeline.timeline(
+        "timeline", seen.run, seen.config, history, chosen, on_change=lambda: take(seen), door=inside.ALL_OVER
+    )
     return at
 
 
@@ -178,7 +180,8 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
     if snapshots:
         with right, telling():
             one_expert(seen.run, snapshots[-1], row, expert, mechanism)
-            inside.door(seen.run, snapshots[-1], expert, then)
+            inside.door(expert)
+            inside.doors(seen.run, snapshots[-1], then)
     return row
 
 

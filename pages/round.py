@@ -66,6 +66,8 @@ def plays_on() -> bool:
 
 def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
     """The fragment: the path, the buttons that walk it, and what is to be seen at the station."""
+    if inside.is_open():
+        st.session_state[PLAYS] = None
     playing, at = plays_on(), station()
     with clock.looking("round", PLAY if playing else None):
         # The step needs torch, which takes seconds to import the first time.
@@ -86,25 +88,28 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
             st.subheader(f"{at + 1} · {stations.NAMES[at]}", anchor=False)
             st.html(words.said(stations.SENTENCES[at]))
             st.html(stations.content(shown, at))
-            if at == stations.WINS and not playing:  # what plays would soon close it again
-                inside.door(run, step, shown.winner)
+            if at == stations.WINS:
+                inside.door(shown.winner)
             st.caption(
                 f"Image {image + 1} of the {count} of step {step + 1}, as the run drew them."
                 if key.held_out
                 else f"Image {image + 1} of {count}, from the built-in digits: MNIST, which the run learned from, is not here."
             )
+            inside.doors(run, step)
 
 
 def buttons(playing: bool, at: int) -> None:
+    """While the inside of an expert is open before them, the arrow keys are not theirs."""
+    keys = (None, None, None, None) if inside.is_open() else ("Left", "Right", "Down", "Up")
     with st.container(horizontal=True):
-        st.button("Back", on_click=walk, args=(-1,), disabled=at == 0, shortcut="Left")
+        st.button("Back", on_click=walk, args=(-1,), disabled=at == 0, shortcut=keys[0])
         st.button(
-            "Next", type="primary", on_click=walk, args=(1,), disabled=at == STATIONS - 1, shortcut="Right"
+            "Next", type="primary", on_click=walk, args=(1,), disabled=at == STATIONS - 1, shortcut=keys[1]
         )
         icon = ":material/pause:" if playing else ":material/play_arrow:"
         st.button("Stop" if playing else "Play", icon=icon, on_click=play)
-        st.button("Another image", on_click=turn, args=(1,), shortcut="Down")
-        st.button("Image before", on_click=turn, args=(-1,), shortcut="Up")
+        st.button("Another image", on_click=turn, args=(1,), shortcut=keys[2])
+        st.button("Image before", on_click=turn, args=(-1,), shortcut=keys[3])
 
 
 def rules(run: Run, config: RunConfig) -> tuple[int, bool, bool]:
@@ -135,6 +140,7 @@ with place:
 if run is None:
     nothing_yet("No trained experts yet.")
 else:
+    inside.closed()  # the whole page runs: what was open before it is gone
     above = st.container()  # what is walked through stands above what says which round it is
     with telling():
         chosen = rules(run, run.config())

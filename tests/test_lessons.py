@@ -8,6 +8,7 @@ import torch
 from icm.method.networks import ExpertBank
 from icm.presets import preset
 from pages.ui import lessons, words
+from tests.markup import texts
 
 PER_MINUTE = 150  # words, read aloud
 # What somebody who has never heard of the paper cannot know. Each must be explained where it comes first.
@@ -75,10 +76,10 @@ def test_letters_are_answered_by_the_owner_of_their_mechanism_and_measured() -> 
     drawn = lessons.letters(bank, images, ("right=6", "left=6", "up=6"), [2, None, None])
     # 64 of 1,024 pixels differ by 1: 12.04 dB.
     assert re.findall(r"<small>(.*?)</small>", drawn) == ["12 → 12 dB"]
-    assert re.findall(r"<figcaption>(.*?)</figcaption>", drawn) == ["right, E2"]
+    assert texts(drawn, "figcaption") == ["right, E2"]
 
 
 def test_the_ten_ways_are_named_after_the_digit() -> None:
     blank = np.zeros((32, 32))
     drawn = lessons.ten_ways(blank, {"down_right": blank, "noise": blank})
-    assert re.findall(r"<figcaption>(.*?)</figcaption>", drawn) == ["the digit", "down-right", "noise"]
+    assert texts(drawn, "figcaption") == ["the digit", "down-right", "noise"]

@@ -12,7 +12,7 @@ import numpy as np
 from icm.measure.evaluation import Examples
 from icm.show.experts import badge, colour
 from icm.show.mosaics import picture_table
-from pages.ui.html import picture, png
+from pages.ui.html import door, picture, png
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def table(groups: Sequence[Group], owner: int | None, words: str, ground: str) -
 
 def _head(expert: int, owns: bool) -> str:
     if not owns:
-        return f"<th scope=col>{badge(expert)}</th>"
-    return f"<th scope=col><span style='border-color:{colour(expert)}'>{badge(expert)} owner</span></th>"
+        return f"<th scope=col>{door(expert)}</th>"
+    return f"<th scope=col><span style='border-color:{colour(expert)}'>{door(expert)} owner</span></th>"
 
 
 def _rows(group: Group, players: Sequence[int]) -> str:
@@ -64,7 +64,7 @@ def _rows(group: Group, players: Sequence[int]) -> str:
             frame = f"outline:4px solid {colour(expert)};outline-offset:1px" if wins else ""
             cells.append(picture(contest.answers[expert, image, 0].numpy(), words, frame))
         cells.append(picture(found.original[image, 0].numpy(), "the original"))
-        rows.append(f"<tr><th scope=row>{badge(winner)} won</th><td>{'</td><td>'.join(cells)}</td></tr>")
+        rows.append(f"<tr><th scope=row>{door(winner)} won</th><td>{'</td><td>'.join(cells)}</td></tr>")
     return f"<tbody>{''.join(rows)}</tbody>"
 
 
@@ -90,6 +90,7 @@ STYLE = """
 .icm-answers th,.icm-answers td{border:0!important;padding:7px 5px!important;text-align:center;font-weight:400;line-height:1.2}
 .icm-answers thead td,.icm-answers th[scope=row]{width:68px;position:sticky;left:0;background:var(--ground);text-align:left;padding-left:0!important;white-space:nowrap;z-index:1}
 .icm-answers thead th{vertical-align:bottom}
+.icm-answers thead span .icm-door b{border:0}
 .icm-answers thead span{display:inline-block;border:2px solid;border-radius:12px;padding:1px 8px;font-weight:600}
 .icm-answers tr.set th{text-align:left;font-weight:600;padding:14px 0 2px!important}
 .icm-answers tr.set span{position:sticky;left:0}

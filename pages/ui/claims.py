@@ -89,10 +89,11 @@ def path(
     )
     stops.append(
         html.figure(
-            f"{badge(found.winner)}, {html.undoes(roles[found.winner])}",
+            f", {html.undoes(roles[found.winner])}",
             _array(found.restored),
             f"{_read(reader, found.restored)}<br>{quality}",
             frame=colour(found.winner),
+            by=found.winner,
         )
     )
     if specs:
@@ -123,15 +124,16 @@ def everyone(found: Claim, roles: list[str], emblems: list[str]) -> str:
 def steps(found: Claim, roles: Sequence[str]) -> str:
     """HTML: the winner's answer of every round, from left to right."""
     stops = [html.figure("Start", _array(found.changed), f"score {found.rounds[0].score:+.1f}")]
-    for number, each in enumerate(found.rounds, start=1):
+    for each in found.rounds:
         winner = int(each.contest.winner[0])
         score = f"score {float(each.contest.logits.max()):+.1f}"
         stops.append(
             html.figure(
-                f"{number}: {badge(winner)} {roles[winner]}",
+                f", {roles[winner]}",
                 _array(each.contest.restored),
                 score if each.better else f"{score}, no better: not taken",
                 frame=colour(winner) if each.better else None,
+                by=winner,
             )
         )
     return html.row_of_figures(stops)

@@ -63,6 +63,7 @@ function drawFilm(canvas, view, now) {
     draw.textBaseline = "middle"
     draw.fillText(`E${expert}`, x + cell / 2, HEAD / 2)
     draw.textAlign = "left"
+    hasBadge(draw, view, expert, x + cell / 2, HEAD / 2)
     data.mechanisms.forEach((_, row) => {
       const y = HEAD + row * down
       draw.drawImage(found.picture, expert * side, row * side, side, side, x, y, cell, cell)

@@ -71,6 +71,10 @@ export default function ({ data, parentElement, setStateValue }) {
     button.classList.add("open")
     button.classList.toggle("wins", expert === data.winner)
     button.setAttribute("aria-label", `${badge}: score ${score.toFixed(1)}${expert === data.winner ? ", wins" : ""}`)
+    // A card that lies open is a door, like every badge.
+    button.dataset.inside = expert
+    button.title = `What is inside ${badge}`
+    button.removeAttribute("aria-disabled")
   }
 
   function fly() {

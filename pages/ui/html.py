@@ -69,23 +69,38 @@ def picture(image: Picture, words: str, style: str = "") -> str:
     return f"<img src='{source}' alt='{words}' title='{words}'{styled}>"
 
 
+def door(expert: int, words: str = "", shield: str = "") -> str:
+    """An expert's badge, and what it is known for: a button that opens its inside, on a page that has `inside.doors`.
+
+    `shield` is HTML before the badge."""
+    known = f", {escape(words, quote=True)}" if words else ""
+    said = f"<small>{escape(words)}</small>" if words else ""
+    return (
+        f"<button type='button' class='icm-door' data-inside='{expert}' aria-haspopup='dialog' style='--colour:{colour(expert)}' "
+        f"title='What is inside {badge(expert)}' aria-label='{badge(expert)}{known}'>{shield}<b>{badge(expert)}</b>{said}</button>"
+    )
+
+
 def figure(
     title: str,
     image: Picture,
     below: str,
     frame: str | None = None,
     part: tuple[float, float, float, float] | None = None,
+    by: int | None = None,
 ) -> str:
     """A <figure>: the title, the image in a frame of that colour, and words below. The title is text, `below` is HTML already.
 
-    Of the image all is darkened but a `part`: left, right, top and bottom in shares of the image."""
+    Of the image all is darkened but a `part`: left, right, top and bottom in shares of the image. Where it is `by` an expert,
+    the expert's badge stands before the title."""
     style = f"outline:4px solid {frame};outline-offset:1px" if frame else ""
-    shown = picture(image, title, style)
+    shown = picture(image, title if by is None else badge(by) + title, style)
     if part:
         left, right, top, bottom = (100 * each for each in part)
         place = f"left:{left:.1f}%;width:{right - left:.1f}%;top:{top:.1f}%;height:{bottom - top:.1f}%"
         shown = f"<div class='icm-part'>{shown}<i style='{place}'></i></div>"
-    return f"<figure><figcaption>{escape(title)}</figcaption>{shown}<small>{below}</small></figure>"
+    head = "" if by is None else door(by)
+    return f"<figure><figcaption>{head}{escape(title)}</figcaption>{shown}<small>{below}</small></figure>"
 
 
 def row_of_figures(figures: Sequence[str]) -> str:
@@ -125,7 +140,7 @@ def bars(shown: Sequence[Bar]) -> str:
         begin, width = 100 * (min(each.score, 0) - low) / wide, 100 * abs(each.score) / wide
         shield = f"<img src='{each.emblem}' alt=''>" if each.emblem else ""
         rows.append(
-            f"<li{' class=wins' if each.wins else ''}><div>{shield}<b>{badge(each.expert)}</b><small>{escape(each.words)}</small></div>"
+            f"<li{' class=wins' if each.wins else ''}>{door(each.expert, each.words, shield)}"
             f"{picture(each.answer, f'{badge(each.expert)}, {each.words}')}"
             f"<span style='--zero:{zero:.1f}%'><i style='left:{begin:.1f}%;width:{width:.1f}%;background:{colour(each.expert)}'></i>"
             f"</span><em>{each.score:+.1f}</em></li>"
@@ -146,10 +161,7 @@ def pair_figure(before: Picture, after: Picture, words: tuple[str, str], below: 
 
 def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
     """For each of these experts a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
-    found = [
-        f"<span style='border-color:{colour(expert)}'><b>{badge(expert)}</b> {escape(words)}</span>"
-        for expert, words in by_expert.items()
-    ]
+    found = [door(expert, words) for expert, words in by_expert.items()]
     if unowned:
         found.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")
     return f"<style>{CHIPS_STYLE}</style><div class='icm-chips'>{''.join(found)}</div>"
@@ -163,17 +175,26 @@ BARS_STYLE = """
 .icm-bars{list-style:none;margin:0!important;padding:0!important;max-width:800px}
 .icm-bars li{display:grid;grid-template-columns:168px 44px 1fr 48px;gap:10px;align-items:center;margin:0 0 4px!important;padding:3px 6px!important;border-radius:6px}
 .icm-bars li.wins{outline:2px solid #808080;font-weight:600}
+.icm-bars .icm-door{text-align:left;font-weight:inherit}
 .icm-bars small{display:block;line-height:1.2;font-size:.8rem}
 .icm-bars img{width:44px;image-rendering:pixelated;display:block;border-radius:3px}
-.icm-bars div img{float:left;width:32px;margin:2px 8px 0 0}
+.icm-bars .icm-door img{float:left;width:32px;margin:2px 8px 0 0}
 .icm-bars span{position:relative;height:14px;background:linear-gradient(#808080,#808080) var(--zero) 0/1px 100% no-repeat}
 .icm-bars i{position:absolute;top:1px;height:12px;border-radius:2px}
 .icm-bars em{font-style:normal;text-align:right;font-variant-numeric:tabular-nums}
 """
 CHIPS_STYLE = """
 .icm-chips{display:flex;flex-wrap:wrap;gap:8px;align-items:center;font-size:.875rem}
-.icm-chips span{border:2px solid;border-radius:999px;padding:1px 10px;white-space:nowrap}
+.icm-chips .icm-door{border:2px solid var(--colour);border-radius:999px;padding:1px 10px;white-space:nowrap}
+.icm-chips .icm-door small{font-size:1em;margin-left:.35em}
 .icm-chips i{opacity:.7}
+"""
+DOOR_STYLE = """
+.icm-door{padding:0;border:0;background:none;color:inherit;font:inherit;cursor:pointer}
+.icm-door b{border-bottom:3px solid var(--colour)}
+.icm-chips .icm-door b{border:0}
+.icm-door:hover{text-decoration:underline;text-underline-offset:2px}
+.icm-door:focus-visible{outline:2px solid #3f90da;outline-offset:2px}
 """
 FIGURES_STYLE = """
 .icm-path{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}

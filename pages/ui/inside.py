@@ -1,10 +1,12 @@
 """The inside of an expert, in a dialog: where it looks, what it won over time, what it answers to a dot, how far from its training
 it is good, of which images it is sure and of which not. Another expert can stand beside it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from icm.config import mechanism_title
 from icm.runs.history import History, run_history
@@ -23,15 +25,62 @@ SHOWN = 5  # images that it is surest of, and as many that it is least sure of
 WORTH = 0.2  # of a mechanism's images, at any time: what won less has no line
 SMOOTHING = 500  # images
 REACH = 5  # pixels from the middle of a fingerprint to its edge
+ASKED = "inside asked"  # the doors and the expert that somebody wants to see, until they are opened
+OPEN = "inside open"
+ALL_OVER = ""  # the doors of a page with one run
+
+# The doors are the badges; what listens to them takes up no room.
+STYLE_OF_DOORS = f"<style>{html.DOOR_STYLE}[class*=st-key-doors]{{position:absolute}}</style>"
+_component = component("doors", js=(Path(__file__).parent / "doors.js").read_text(encoding="utf-8"))
 
 
-def door(run: Run, step: int, expert: int, history: History | None = None) -> None:
-    """The button that opens it. `history` is what it tells of, by default the run up to that step, which is then read only if
-    somebody opens it."""
-    if st.button(f"Inside {badge(expert)}", icon=":material/frame_inspect:"):
-        with telling():
-            seen = run_history(run, run.config()).until(step) if history is None else history
-            st.dialog(f"Inside {badge(expert)}", width="large")(inside)(run, step, expert, seen)
+def doors(run: Run, step: int, history: History | None = None, name: str = ALL_OVER) -> None:
+    """Makes every badge on the page a door to its expert's inside, as of the run's snapshot after `step`.
+
+    `history` is what it tells of, by default the run up to that step, which is then read only if somebody opens it. Where a page
+    has several runs, `name` is what the badges of this one give as their door."""
+    key = f"doors {name}"
+
+    def ask_for_the_badges() -> None:
+        expert = st.session_state[key].inside
+        if type(expert) is int:
+            ask(expert, name)
+
+    st.html(STYLE_OF_DOORS)
+    _component(key=key, data={"door": name}, on_inside_change=ask_for_the_badges)
+    asked, expert = st.session_state.get(ASKED, (None, None))
+    if asked != name:
+        return
+    del st.session_state[ASKED]
+    with telling():
+        seen = run_history(run, run.config()).until(step) if history is None else history
+        if expert not in seen.plays():
+            closed()
+        else:
+            shown = st.dialog(f"Inside {badge(expert)}", width="large", on_dismiss=closed)
+            shown(inside)(run, step, expert, seen)
+
+
+def door(expert: int) -> None:
+    """A button that opens the inside of the expert, as its badge does. The page has `doors`, further down."""
+    st.button(
+        f"Inside {badge(expert)}", icon=":material/frame_inspect:", on_click=ask, args=(expert, ALL_OVER)
+    )
+
+
+def ask(expert: int, name: str) -> None:
+    """The doors of that name open it when the script comes to them."""
+    st.session_state[ASKED] = name, expert
+    st.session_state[OPEN] = True
+
+
+def closed() -> None:
+    """Nothing is open: somebody has closed it, or the whole page has run since."""
+    st.session_state.pop(OPEN, None)
+
+
+def is_open() -> bool:
+    return OPEN in st.session_state
 
 
 def inside(run: Run, step: int, expert: int, history: History) -> None:

@@ -141,7 +141,7 @@ def letters(experts: ExpertBank, images: Images, specs: Sequence[str], owner: Se
             answer = experts(changed, [by])[0]
         before, after = (float(psnr(each, image)) for each in (changed, answer))
         shown.append(
-            f"<figure><figcaption>{escape(mechanism.title)}, {badge(by)}</figcaption>{html.picture(_grey(changed), 'changed')}"
+            f"<figure><figcaption>{escape(mechanism.title)}, {html.door(by)}</figcaption>{html.picture(_grey(changed), 'changed')}"
             f"{html.picture(_grey(answer), badge(by), f'margin-top:6px;outline:3px solid {colour(by)}')}"
             f"<small>{before:.0f} → {after:.0f} dB</small></figure>"
         )

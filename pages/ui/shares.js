@@ -121,6 +121,7 @@ function drawOwner(draw, view, now, row) {
 }
 
 function drawBadge(draw, view, expert, x, y, lit) {
+  hasBadge(draw, view, expert, x, y)
   const [wide, high] = [28, 18]
   const colour = colourOf(view, expert)
   draw.beginPath()
@@ -136,4 +137,8 @@ function drawBadge(draw, view, expert, x, y, lit) {
   draw.fillStyle = lit ? (luminance(colour) > 0.18 ? "#000000" : "#ffffff") : view.text
   draw.fillText(`E${expert}`, x, y + 0.5)
   draw.textAlign = "left"
+}
+
+function hasBadge({ canvas }, { badges }, expert, x, y) {
+  badges.set(canvas, [...(badges.get(canvas) ?? []), { expert, x, y }])
 }

@@ -91,7 +91,7 @@ def _comes_in(shown: Shown) -> str:
 def _answers(shown: Shown) -> str:
     return html.grid_of_figures(
         [
-            html.figure(badge(expert), _answer(shown, expert), escape(html.undoes(shown.roles[expert])))
+            html.figure("", _answer(shown, expert), escape(html.undoes(shown.roles[expert])), by=expert)
             for expert in shown.scores
         ]
     )
@@ -117,10 +117,11 @@ def _wins(shown: Shown) -> str:
     figures = [
         html.figure("Changed", _grey(shown.replay.batch.transformed[shown.image]), ""),
         html.figure(
-            f"{badge(shown.winner)} wins",
+            " wins",
             _answer(shown, shown.winner),
             f"score {shown.scores[shown.winner]:+.1f}",
             frame=colour(shown.winner),
+            by=shown.winner,
         ),
         html.figure("The push", pushed(shown.replay, shown.image), "red: brighter, blue: darker"),
         html.figure("The digit", _grey(shown.replay.batch.original[shown.image]), "nobody is shown this one"),
@@ -142,10 +143,11 @@ def _lesson(shown: Shown) -> str:
     ]
     fake = [
         html.figure(
-            f"{badge(expert)}: fake",
+            ": fake",
             _answer(shown, expert),
             f"score {score:+.1f}",
             frame=colour(expert) if expert == shown.winner else None,
+            by=expert,
         )
         for expert, score in shown.scores.items()
     ]

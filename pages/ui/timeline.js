@@ -21,7 +21,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const canvases = { time: find(".time"), ribbons: find(".ribbons"), film: find(".film") }
   const kept = timelines.get(data.key) ?? { at: null, row: null, playing: null }
   timelines.set(data.key, kept)
-  const view = { data, kept, shares: sharesOf(data), ...looks(root), layout: null, base: null }
+  const view = { data, kept, shares: sharesOf(data), ...looks(root), layout: null, base: null, badges: new Map() }
 
   // A choice that the script made, by a link or on another widget, counts more than what is kept.
   if (kept.told !== JSON.stringify([data.run, data.at, data.row])) {
@@ -57,6 +57,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!root.isConnected || !view.layout) return
     const now = at()
     view.base ??= drawShares(view)
+    view.badges.clear()
     drawTime(canvases.time, view, now)
     if (view.layout.ribbons) drawRibbons(canvases.ribbons, view, now)
     if (view.layout.film) drawFilm(canvases.film, view, now)
@@ -143,9 +144,20 @@ export default function ({ data, parentElement, setStateValue }) {
     box.style.top = `${y - box.offsetHeight - 12}px`
   }
 
+  // While the hand is on a badge, the canvas is a door to that expert's inside: see doors.js.
+  function door(event) {
+    const canvas = event.currentTarget
+    const expert = data.door === null ? null : badgeAt(view, canvas, event)
+    canvas.classList.toggle("door", expert !== null)
+    if (expert === null) delete canvas.dataset.inside
+    else Object.assign(canvas.dataset, { inside: expert, door: data.door })
+    return expert !== null
+  }
+  for (const canvas of [canvases.ribbons, canvases.film]) canvas.onpointerdown = canvas.onpointermove = door
+
   const time = canvases.time
   time.onpointerdown = (event) => {
-    if (event.button !== 0) return
+    if (event.button !== 0 || door(event)) return
     const { x, step, row } = place(event)
     kept.playing = null
     kept.dragging = event.pointerId
@@ -155,6 +167,7 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   time.onpointermove = (event) => {
     if (kept.dragging === event.pointerId) go(place(event).step)
+    else door(event)
     tip(event)
   }
   time.onpointerup = time.onpointercancel = time.onlostpointercapture = () => {
@@ -271,6 +284,14 @@ function pen(canvas) {
   draw.setTransform(scale, 0, 0, scale, 0, 0)
   draw.imageSmoothingEnabled = false
   return draw
+}
+
+// Of the experts whose badges are drawn on a canvas the one under the hand; null beside them.
+function badgeAt({ badges }, canvas, { clientX, clientY }) {
+  const box = canvas.getBoundingClientRect()
+  const [x, y] = [clientX - box.left, clientY - box.top]
+  const near = (badges.get(canvas) ?? []).find((each) => Math.abs(each.x - x) <= 16 && Math.abs(each.y - y) <= 14)
+  return near?.expert ?? null
 }
 
 // The numbers

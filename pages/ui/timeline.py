@@ -77,11 +77,13 @@ def timeline(
     last: int | None = None,
     parts: Sequence[str] = ("ribbons", "film"),
     plays: bool = False,
+    door: str | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> None:
     """Shows the picture with the playhead and the row that are `chosen`.
 
-    `last` is the step at which the axis ends, by default that of the run. `plays` lets it play once by itself. When
+    `last` is the step at which the axis ends, by default that of the run. `plays` lets it play once by itself. Its badges are the
+    doors of that name of the page's `inside.doors`; None where the page has none. When
     somebody has pointed to a step or a mechanism, `on_change` is called and the script runs again: see `chosen_on`. Without it the
     script hears of nothing."""
     of = last or config.training.steps
@@ -109,6 +111,7 @@ def timeline(
         "at": chosen.at,
         "row": chosen.row,
         "plays": plays,
+        "door": door,
         "tells": on_change is not None,
     }
     _component(key=key, data=data, on_chosen_change=on_change or (lambda: None))

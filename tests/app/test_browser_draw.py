@@ -96,7 +96,7 @@ def test_a_digit_is_claimed_before_anybody_draws_and_the_first_stroke_takes_its_
     settled(page)
 
     # Undo brings the example back; without any ink nothing is claimed.
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     wait_until(page, lambda: bool((shown(page, "You gave") == example).all()), "the example is back")
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(page.get_by_text("Nothing is claimed yet")).to_be_visible()

@@ -118,3 +118,102 @@ def test_the_winner_on_draw_and_on_round_has_a_door_and_arrow_keys_move_the_dot_
     expect(page).to_have_url(f"{server}/round?run=boxed&station=4")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "monitor?run=boxed",
+        "draw?run=boxed",
+        "round?run=boxed&station=2",
+        "round?run=boxed&station=3",
+        "round?run=boxed&station=5",
+        "compare?run=boxed",
+        "learn?screen=2",
+        "learn?screen=4",
+    ],
+)
+def test_every_badge_leads_inside(page: Page, server: str, boxed: Run, address: str) -> None:
+    page.goto(f"{server}/{address}")
+    badges = page.locator("button[data-inside]")
+    expect(badges.nth(9)).to_be_visible()
+    open_doors(page)
+    badges.nth(3).press("Enter")
+    expert = badges.nth(3).get_attribute("data-inside")
+    expect(page.get_by_role("dialog").get_by_text(f"Fingerprint of E{expert}")).to_be_visible()
+
+
+def test_badges_on_homes_picture_and_in_its_round_lead_inside(page: Page, server: str) -> None:
+    page.goto(server)
+    open_doors(page)
+    press_a_badge(page, page.locator("canvas.ribbons"))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Fingerprint of E0")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    page.get_by_text("3 · Scores").click()
+    badge = page.locator("button[data-inside]").nth(1)
+    expect(badge).to_be_visible()
+    open_doors(page, 2)
+    expert = badge.get_attribute("data-inside")
+    badge.click()
+    expect(dialog.get_by_text(f"Fingerprint of E{expert}")).to_be_visible()
+
+
+def open_doors(page: Page, count: int = 1) -> None:
+    """Waits until so many listen to the page's badges."""
+    expect(page.locator("[data-doors=open]")).to_have_count(count)
+    settled(page)
+
+
+def press_a_badge(page: Page, canvas: Locator) -> None:
+    """Presses the badge at the end of the first mechanism's row."""
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] - 18, box["y"] + 20 + 16)
+
+
+def test_side_by_side_a_badge_leads_inside_the_expert_of_its_own_run(
+    page: Page, server: str, boxed: Run, finished: Run
+) -> None:
+    page.goto(f"{server}/versus?left=finished&right=boxed")
+    expect(page.locator("canvas.time[data-step]")).to_have_count(2)
+    open_doors(page, 2)
+    press_a_badge(page, page.locator("canvas.time").nth(1))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Fingerprint of E0")).to_be_visible()
+    expect(dialog.get_by_text("over the strength of right")).to_be_visible()
+
+
+def test_a_card_of_guess_who_that_lies_open_leads_inside(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/guess?run=boxed")
+    card = page.locator(".cards button").nth(2)
+    card.click()
+    expect(page.get_by_role("button", name="Next digit")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    open_doors(page)
+    card.click()
+    expect(page.get_by_role("dialog").get_by_text("Fingerprint of E2")).to_be_visible()
+
+
+def test_arrow_keys_are_not_rounds_while_an_inside_is_open(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/round?run=boxed&station=3")
+    badge = page.locator("button[data-inside]").first
+    expect(badge).to_be_visible()
+    open_doors(page)
+    badge.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Its wins")).to_be_visible()
+    settled(page)
+    dialog.get_by_text("Its wins").click()
+    for key in ("ArrowDown", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(500)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Another image")).to_contain_text("↓")
+    expect(page.get_by_text("Image 1 of")).to_be_visible()
+    expect(page).to_have_url(f"{server}/round?run=boxed&station=3")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_text("Image 2 of")).to_be_visible()

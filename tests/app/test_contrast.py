@@ -17,6 +17,7 @@ from tests.test_colours import contrast
 
 UNWRITTEN = Path(__file__).with_name("unwritten.js").read_text(encoding="utf-8")
 LEAST = 4.5
+HEIGHT = "document.querySelector('[data-testid=stMain]').scrollHeight"  # pixels, of the page
 AWAY = 0.25  # the part of the pixels under a text that may be worse: a line that crosses it, an edge
 
 PAGES = {
@@ -32,6 +33,15 @@ def rgba(colour: str) -> list[float]:
     if colour.startswith("#"):
         return [*(int(colour[at : at + 2], 16) for at in (1, 3, 5)), 1.0]
     return [float(part) for part in colour[colour.index("(") + 1 : -1].split(",")]
+
+
+def seen_on(page: Page) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """What is written on canvases, and the pixels of the page without it. The page may grow while it is looked at."""
+    while True:
+        wait_until(page, lambda: shows_all(page), "the window is as high as the page")
+        found, painted = page.evaluate("window.unwritten()"), pixels_of(page)
+        if page.evaluate(HEIGHT) == len(painted):
+            return found, painted
 
 
 def pixels_of(page: Page) -> np.ndarray:
@@ -56,7 +66,7 @@ def readable_to(note: dict[str, Any], painted: np.ndarray) -> float:
 
 def shows_all(page: Page) -> bool:
     """Whether the window is as high as the page already; else it is made so, and the page draws anew."""
-    there = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    there = page.evaluate(HEIGHT)
     high = page.viewport_size is not None and page.viewport_size["height"] == there
     page.set_viewport_size({"width": 1440, "height": there})
     page.wait_for_timeout(1000)
@@ -74,9 +84,7 @@ def test_what_is_written_on_a_canvas_can_be_read(
         page.goto(f"{server}/{path}")
         expect(page.locator(PAGES[path]).first).to_be_visible()
         settled(page)
-        wait_until(page, lambda: shows_all(page), "the window is as high as the page")
-        found = page.evaluate("window.unwritten()")
-        painted = pixels_of(page)
+        found, painted = seen_on(page)
     assert hex_of(painted[-1, 5]) == GROUND[theme]
     assert len(found) > 20
     read = {f"{note['text']!r} of {note['of']}": readable_to(note, painted) for note in found}
