@@ -241,6 +241,8 @@ class RunConfig:
     """Transformations to invert, each a name or name=strength, such as noise=0.1."""
     frequencies: tuple[float, ...] = ()
     """How often each mechanism is drawn, relative to the others, such as 2 1 1; empty draws all equally often."""
+    canonicals: int = 0
+    """How many digits are ever shown canonical, the same ones again and again; 0 shows all of their half."""
     model: ModelConfig = field(default_factory=ModelConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)
     conscience: ConscienceConfig = field(default_factory=ConscienceConfig)
@@ -258,6 +260,7 @@ class RunConfig:
         )
         for each in self.frequencies:
             _require(0 < each < math.inf, f"frequencies has {each}; use values above 0")
+        _require(self.canonicals >= 0, f"canonicals is {self.canonicals}; use 0 for all, or 1 or more")
         if self.roster.rule == "open":
             self._check_roster()
 
@@ -292,6 +295,7 @@ ADDED = {
     "conscience",
     "roster",
     "frequencies",
+    "canonicals",
     "training.cooldown",
 }
 

@@ -30,6 +30,7 @@ page = st.navigation(
         st.Page("guess.py", title="Guess who", icon=":material/casino:"),
         st.Page("compare.py", title="Compare", icon=":material/compare:"),
         st.Page("versus.py", title="Side by side", icon=":material/compare_arrows:"),
+        st.Page("results.py", title="Results", icon=":material/insights:"),
     ],
     position="top",
 )

@@ -18,6 +18,14 @@ def test_the_halves_are_disjoint_and_together_everything() -> None:
     assert canonical != set(split_halves(numbered, seed=5).canonical.flatten().tolist())
 
 
+def test_few_canonical_digits_leave_those_that_are_transformed_as_they_are() -> None:
+    numbered = torch.arange(251, dtype=torch.uint8).view(-1, 1, 1, 1)
+    all_of_them, few = split_halves(numbered, seed=4), split_halves(numbered, seed=4, canonicals=64)
+    assert few.canonical.flatten().tolist() == all_of_them.canonical.flatten().tolist()[:64]
+    assert torch.equal(few.transformed, all_of_them.transformed)
+    assert len(split_halves(numbered, seed=4, canonicals=1000).canonical) == 125
+
+
 def test_a_batch_draws_each_side_from_its_own_half(root: Path) -> None:
     numbered = torch.arange(250, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 9)
     halves = split_halves(numbered, seed=0)

@@ -5,7 +5,7 @@ torch takes seconds to import, so it is imported inside the commands, after thei
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -30,28 +30,51 @@ def evaluate(words: list[str]) -> int:
     run = RunStore(command.where.store).open(command.run)
     if command.images < 1:
         raise UsageError(f"--images is {command.images}; use 1 or more")
+    if command.over_steps < 0:
+        raise UsageError(f"--over-steps is {command.over_steps}; use 0 for none, or 1 or more")
 
-    from icm.images.digits import data_root
-    from icm.measure.transfer import evaluate_run
+    from icm.images.digits import data_root, named_source
+    from icm.measure.transfer import evaluate_run, over_steps
 
     root = data_root(command.where.data_root)
     step, found = evaluate_run(run, root, command.step, command.on, command.look, command.images)
     result = found[-1]
-    source = command.on or run.config().source
+    own = named_source(run.config().source)
+    source = command.on or own
+    rows = []
+    if command.over_steps:
+        sets = [own] if source == own else [own, source]
+        rows = over_steps(run, step, sets, root, command.over_steps)
     if command.json:
         digits = {"digits": found[0].to_json()} if len(found) > 1 else {}
-        print(
-            json.dumps(
-                {"run": run.id, "step": step, "source": source, **digits, **result.to_json()}, indent=2
-            )
-        )
+        over = {"over_steps": rows} if rows else {}
+        said = {"run": run.id, "step": step, "source": source, **digits, **result.to_json(), **over}
+        print(json.dumps(said, indent=2))
         return 0
     console = Console(markup=False)
     kind = "held-out digits" if command.on is None else "images"
     console.print(f"run {run.id}, step {step}, {command.images} {kind} of {source}")
     console.print(_by_mechanism(result))
     console.print("; ".join(_in_sum(found)))
+    if rows:
+        console.print(_over_steps(rows))
     return 0
+
+
+def _over_steps(rows: list[dict[str, Any]]) -> Table:
+    """A line for each snapshot and set."""
+    table = Table("step", "set", "owner, dB", "nothing, dB", "routing", "read right, restored", box=None)
+    for row in rows:
+        read = row.get("read_restored")
+        table.add_row(
+            f"{row['step']:,}",
+            row["set"],
+            f"{row['psnr_owner']:.1f}",
+            f"{row['psnr_nothing']:.1f}",
+            f"{row['routing_accuracy']:.1%}",
+            "" if read is None else f"{read:.1%}",
+        )
+    return table
 
 
 def _by_mechanism(result: "Evaluation") -> Table:

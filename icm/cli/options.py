@@ -78,6 +78,8 @@ class Evaluate:
     """Snapshot to measure; the newest when not given."""
     images: int = 256
     """Held-out images, each sent through every mechanism."""
+    over_steps: int = 0
+    """Also measures every snapshot up to that one, on so many images of the digits and of the set that --on names; 0 does not."""
     json: bool = False
     """Print JSON."""
 

@@ -46,11 +46,14 @@ def generator_for(seed: int, stream: str, step: int = 0, device: torch.device = 
     return Generator(device).manual_seed(int(mixed))
 
 
-def split_halves(train: Pixels, seed: int, device: torch.device = CPU) -> Halves:
-    """Two disjoint halves, moved to `device`: one only ever shown canonical, the other only ever transformed."""
+def split_halves(train: Pixels, seed: int, canonicals: int = 0, device: torch.device = CPU) -> Halves:
+    """Two disjoint halves, moved to `device`: one only ever shown canonical, the other only ever transformed.
+
+    Of the first at most `canonicals` are kept, all where that is 0."""
     order = torch.randperm(len(train), generator=generator_for(seed, "halves"))
     middle = len(train) // 2
-    return Halves(canonical=train[order[:middle]].to(device), transformed=train[order[middle:]].to(device))
+    shown = order[:middle][: canonicals or None]
+    return Halves(canonical=train[shown].to(device), transformed=train[order[middle:]].to(device))
 
 
 def draw_batch(

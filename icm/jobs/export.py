@@ -17,8 +17,8 @@ from icm import files
 from icm.images.digits import named_source
 from icm.images.mechanisms import parse
 from icm.images.unseen import SETS, load_unseen
-from icm.measure.evaluation import Evaluation, networks
-from icm.measure.transfer import evaluate_sets
+from icm.measure.evaluation import networks
+from icm.measure.transfer import evaluate_sets, in_half, over_steps
 from icm.presets import command_line
 from icm.runs.errors import StoreError
 from icm.runs.run import Run
@@ -45,7 +45,7 @@ def export(
     own = named_source(config.source)
     digits = load_unseen(own, root, "digits", images)
     (whole,) = evaluate_sets(*networks(config, run.snapshots.read(newest)), mechanisms, [digits])
-    halves = {step: _halved(run.snapshots.read(step)) for step in steps}
+    halves = {step: in_half(run.snapshots.read(step)) for step in steps}
     others = [name for name, kind in SETS.items() if kind.here(root) and name not in ("mnist", "builtin")]
     unseen = [load_unseen(name, root, "digits", min(images, MOST_ELSEWHERE)) for name in others]
     shipped, *elsewhere = evaluate_sets(*networks(config, halves[newest]), mechanisms, [digits, *unseen])
@@ -72,7 +72,7 @@ def export(
         "digits": shipped.to_json(),
         "elsewhere": {name: found.to_json() for name, found in zip(others, elsewhere)},
         "over_steps_images": OVER_STEPS_IMAGES,
-        "over_steps": _over_steps(run, newest, [own, *others], root),
+        "over_steps": over_steps(run, newest, [own, *others], root, OVER_STEPS_IMAGES, halved=True),
     }
     _write(run, folder, halves, card)
     return card
@@ -131,30 +131,3 @@ def _write(
         shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _over_steps(run: Run, newest: int, sets: Sequence[str], root: Path) -> list[dict[str, Any]]:
-    """A row for each snapshot up to `newest` on each set. The first set is the run's own digits, which decide who owns what."""
-    config = run.config()
-    mechanisms, rows = parse(config.mechanisms), []
-    unseen = [load_unseen(name, root, "digits", OVER_STEPS_IMAGES) for name in sets]
-    for step in [each for each in run.snapshots.steps() if each <= newest]:
-        found = evaluate_sets(*networks(config, _halved(run.snapshots.read(step))), mechanisms, unseen)
-        rows += [{"step": step, "set": name, **_summary(each)} for name, each in zip(sets, found)]
-    return rows
-
-
-def _halved(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {
-        name: values.astype(np.float16) if values.dtype.kind == "f" else values
-        for name, values in arrays.items()
-    }
-
-
-def _summary(found: Evaluation) -> dict[str, float]:
-    owned = [quality for quality in found.psnr_owner if quality is not None]
-    return {
-        "psnr_owner": round(float(np.mean(owned)), 2) if owned else 0.0,
-        "psnr_nothing": round(float(np.mean(found.psnr_nothing)), 2),
-        "routing_accuracy": round(found.routing_accuracy, 4),
-    }

@@ -70,7 +70,7 @@ def new_learner(
     """Networks and optimisers that have learnt nothing yet, the function that draws the run's batches, and the film's digits."""
     mechanisms = parse(config.mechanisms)
     digits = load_digits(named_source(config.source), root)
-    halves = split_halves(digits.train, config.seed, device)
+    halves = split_halves(digits.train, config.seed, config.canonicals, device)
 
     def draw(stream: str, step: int, size: int) -> Batch:
         generator = generator_for(config.seed, stream, step, device)

@@ -5,6 +5,7 @@ was, and what is finished is neither run nor measured again; on another machine,
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,117 +23,36 @@ from scipy import stats
 from icm import files
 from icm.config import RunConfig, changed_fields
 from icm.errors import ActionableError
+from icm.images.unseen import SETS
 from icm.jobs import launch
 from icm.jobs.prepare import PACKAGES
 from icm.jobs.process import start_job
+from icm.jobs.studies import studies
+from icm.ownership import win_share
 from icm.presets import command_line, preset
 from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.runs.store import RunStore
+from icm.show.results import RESULTS, Curves
 
-RESULTS = files.PROJECT / "docs" / "results"
-EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
-MOST = 16  # experts of an open roster
-IMAGES = 100  # held-out digits that a run is measured on, each sent through every mechanism
+IMAGES = (
+    100  # held-out digits that a run is measured on, and as many letters, each sent through every mechanism
+)
+OVER_STEPS = 32  # of each, that every snapshot is measured on
+FIRST_IMAGES = 10  # steps whose wins say who won what at the start
 CONFIDENCE = 0.95  # of every interval
+NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")  # a list of numbers as json writes it
 RESAMPLES = 9999  # of a bootstrap; scipy's default
 LOOK = 0.2  # seconds between two looks at a process
 INTERRUPTED = "the study was interrupted; the same command goes on with it"
 MEASURED = "measured.json"  # in a run's folder: what `icm evaluate` found
 
 
+Shares = list[list[float]]  # mechanism, expert
+
+
 class StudyError(ActionableError):
     """A study that cannot be run, or one of its runs."""
-
-
-def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:
-    """One configuration for each name in `changes`: `base` with these fields of a section changed."""
-    return {
-        name: replace(base, **{section: replace(getattr(base, section), **fields)})
-        for name, fields in changes.items()
-    }
-
-
-def thin(base: RunConfig) -> RunConfig:
-    """`base` with five mechanisms and small networks, which learn in minutes on one core."""
-    model = replace(base.model, filters=8, discriminator_filters=8, discriminator_hidden=256)
-    mechanisms = ("right", "left", "down", "up", "contrast")
-    return replace(
-        base,
-        mechanisms=mechanisms,
-        model=replace(model, experts=len(mechanisms)),
-        training=replace(base.training, steps=600),
-    )
-
-
-def opened(base: RunConfig, start: int) -> RunConfig:
-    """`base` with an open roster of at most `MOST` experts, of which `start` begin, and time to hire as many as are missing.
-
-    And one more who was dismissed too early: a dismissal and a hire take `grace` steps each, and so does the last one's search for work."""
-    roster = replace(base.roster, rule="open", start=start)
-    missing = max(0, len(base.mechanisms) - start)
-    until = max(base.conscience.until, (missing + 4) * roster.grace if missing else 0)
-    return replace(
-        base,
-        model=replace(base.model, experts=MOST),
-        roster=roster,
-        conscience=replace(base.conscience, until=until),
-        training=replace(base.training, steps=until + base.training.steps - base.conscience.until),
-    )
-
-
-def studies() -> dict[str, dict[str, RunConfig]]:
-    """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
-    robust, quick = replace(preset("robust"), source="mnist"), preset("quick")
-    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
-    return {
-        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
-        "robust": {"robust": robust},
-        "paper": {"paper": replace(preset("paper"), source="mnist")},
-        "quick": {
-            "mnist": replace(quick, source="mnist"),
-            "builtin": replace(quick, source="builtin"),
-        },
-        # What decides how soon there is one expert for each mechanism. Without `none` there would be nothing to compare with.
-        "conscience": variants(
-            early,
-            "conscience",
-            {
-                "none": {"rule": "none"},
-                "rate1": {"rate": 1.0},
-                "rate3": {},
-                "leak5": {"leak": 0.05},
-                "until100": {"until": 100},
-                "until200": {"until": 200},
-            },
-        ),
-        "quick-norm": variants(
-            replace(quick, source="mnist"),
-            "model",
-            {"group": {"norm": "group", "statistics": "batch"}, "batch": {}},
-        ),
-        # How many other images a winner needs beside it for the gradient of its statistics; fewer are cheaper.
-        "others": variants(
-            early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
-        ),
-        # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
-        "unequal": {
-            f"{times}to1-{rule}": replace(
-                thin(robust),
-                frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
-                conscience=replace(robust.conscience, rule=rule),
-            )
-            for times in (2.0, 5.0)
-            for rule in ("none", "conscience")
-        },
-        # More experts than mechanisms, all of which play to the end.
-        "surplus": variants(
-            thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
-        ),
-        # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
-        "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
-        "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},
-    }
 
 
 @dataclass(frozen=True)
@@ -152,6 +72,11 @@ class Finding:
     date: str  # when it began
     machine: str
     dtype: str  # in which the networks were computed
+    won_first: Shares | None = None  # share of each mechanism's images that each expert won at the start
+    won: Shares | None = None  # and of held-out images at the end
+    quality: list[float] | None = None  # dB, the winners' answers to each mechanism's images
+    nothing: list[float] | None = None  # dB, these images themselves
+    curves: Mapping[str, Curves] | None = None  # of each set: what every snapshot came to, by `step`
 
 
 @dataclass(frozen=True)
@@ -230,9 +155,14 @@ class Study:
                 raise StudyError(f"run {run.id} was stopped by somebody; the same command goes on with it")
         measured = run.folder / MEASURED
         if not measured.exists():
-            said = self._command(run, ["evaluate", run.id, "--json", "--images", str(IMAGES)])
-            files.write_json(measured, json.loads(said))
+            files.write_json(measured, json.loads(self._command(run, self._measure(run))))
         return finding_of(variant, run, files.read_json(measured))
+
+    def _measure(self, run: Run) -> list[str]:
+        """The words that measure the run, on digits and on letters: Omniglot's where they are at hand."""
+        letters = "omniglot" if SETS["omniglot"].here(self.root) else "alphabets"
+        numbers = ["--images", str(IMAGES), "--over-steps", str(OVER_STEPS)]
+        return ["evaluate", run.id, "--json", "--on", letters, *numbers]
 
     def _open(self, run_id: str, config: RunConfig) -> Run:
         """The run of that name, made if it is not there. StudyError when it is there with other settings."""
@@ -274,22 +204,40 @@ def config_hash(config: RunConfig) -> str:
 def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
     """What a finished run came to, from its rows and what `icm evaluate --json` said of it."""
     config, environment = run.config(), run.environment()
-    history = run_history(run, config)
+    history, measured_over = run_history(run, config), measured.get("over_steps")
+    first = win_share(history.until(FIRST_IMAGES).recent().wins[0]).T
+    digits = measured.get("digits", measured)
     return Finding(
         variant=variant,
         run=run.id,
         seed=config.seed,
-        one_to_one=bool(measured["one_to_one"]),
+        one_to_one=bool(digits["one_to_one"]),
         first_step=history.one_to_one_from(),
-        routing=float(measured["routing_accuracy"]),
-        psnr=round(float(np.mean(list(measured["psnr"].values()))), 2),
+        routing=float(digits["routing_accuracy"]),
+        psnr=round(float(np.mean(list(digits["psnr"].values()))), 2),
         seconds=round(history.seconds, 1),
         threads=int(environment["threads"]),
         surplus=len(history.plays()) - len(config.mechanisms),
         date=date.fromtimestamp(run.created).isoformat(),
         machine=str(environment["machine"]),
         dtype=str(environment["engine"]["dtype"]),
+        won_first=np.round(first, 3).tolist(),
+        won=np.round(digits["win_share"], 3).tolist(),
+        quality=np.round(list(digits["psnr"].values()), 2).tolist(),
+        nothing=np.round(list(digits["psnr_nothing"].values()), 2).tolist(),
+        curves=curves_of(measured_over) if measured_over else None,
     )
+
+
+def curves_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[float | int]]]:
+    """Of each set the columns of its rows: `step`, and what was measured after it."""
+    found: dict[str, dict[str, list[float | int]]] = {}
+    for row in rows:
+        of_set = found.setdefault(row["set"], {})
+        for name, value in row.items():
+            if name != "set":
+                of_set.setdefault(name, []).append(value)
+    return found
 
 
 def seconds_left(elapsed: float, ended: int, remaining: int, workers: int) -> float | None:
@@ -354,7 +302,14 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
             "changed": changed_fields(config, preset(config.preset)),
             "config_hash": config_hash(config),
             "summary": summary(found),
-            "runs": [asdict(each) for each in found],
+            "runs": [
+                {
+                    name: value
+                    for name, value in asdict(each).items()
+                    if value is not None or name == "first_step"
+                }
+                for each in found
+            ],
         }
     result = {
         "study": name,
@@ -364,8 +319,13 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
     }
     with files.on_disk(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, result)
+    files.write_whole(path, (on_lines(result) + "\n").encode())
     return result
+
+
+def on_lines(result: Mapping[str, Any]) -> str:
+    """JSON for people: indented, with each list of numbers on one line."""
+    return NUMBERS.sub(lambda found: " ".join(found[0].split()), json.dumps(result, indent=2))
 
 
 def _other_seeds(path: Path, configs: Mapping[str, RunConfig], findings: Sequence[Finding]) -> list[Finding]:

@@ -52,7 +52,7 @@ def replay(
     if state.roster is not None:
         state.roster.players = state.experts.players()
     batch = draw_batch(
-        split_halves(train, config.seed),
+        split_halves(train, config.seed, config.canonicals),
         parse(config.mechanisms),
         config.training.batch,
         generator_for(config.seed, "batch", step),

@@ -4,8 +4,11 @@ It asks two questions about the expert that owns a mechanism on the digits. Does
 expert's answer come to the true original? Does the discriminator transfer: how many images does that
 expert win? Table axes: mechanism, expert."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from icm.images.digits import named_source
 from icm.images.mechanisms import Mechanism, parse
@@ -42,6 +45,42 @@ def evaluate_sets(
             )
         )
     return found
+
+
+def over_steps(
+    run: Run, newest: int, sets: Sequence[str], root: Path, images: int, halved: bool = False
+) -> list[dict[str, Any]]:
+    """A row for each snapshot up to `newest` on each set. The first set is the run's own digits, which decide who owns what.
+
+    `halved` measures the networks in half precision."""
+    config = run.config()
+    mechanisms, rows = parse(config.mechanisms), []
+    unseen = [load_unseen(name, root, "digits", images) for name in sets]
+    for step in [each for each in run.snapshots.steps() if each <= newest]:
+        arrays = run.snapshots.read(step)
+        found = evaluate_sets(*networks(config, in_half(arrays) if halved else arrays), mechanisms, unseen)
+        rows += [{"step": step, "set": name, **in_sum(each)} for name, each in zip(sets, found)]
+    return rows
+
+
+def in_half(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights in half precision."""
+    return {
+        name: values.astype(np.float16) if values.dtype.kind == "f" else values
+        for name, values in arrays.items()
+    }
+
+
+def in_sum(found: Evaluation) -> dict[str, float]:
+    """Means over the mechanisms: PSNR in dB, and shares of the images that were routed and read right."""
+    owned = [quality for quality in found.psnr_owner if quality is not None]
+    read = {f"read_{name}": round(share, 4) for name, share in (found.accuracy or {}).items()}
+    return {
+        "psnr_owner": round(float(np.mean(owned)), 2) if owned else 0.0,
+        "psnr_nothing": round(float(np.mean(found.psnr_nothing)), 2),
+        "routing_accuracy": round(found.routing_accuracy, 4),
+        **read,
+    }
 
 
 def evaluate_run(

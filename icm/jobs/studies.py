@@ -1,0 +1,121 @@
+"""Every study by its name: a table of configurations, each of which is run over many seeds."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from icm.config import RunConfig
+from icm.presets import preset
+
+EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
+MOST = 16  # experts of an open roster
+
+
+def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:
+    """One configuration for each name in `changes`: `base` with these fields of a section changed."""
+    return {
+        name: replace(base, **{section: replace(getattr(base, section), **fields)})
+        for name, fields in changes.items()
+    }
+
+
+def thin(base: RunConfig) -> RunConfig:
+    """`base` with five mechanisms and small networks, which learn in minutes on one core."""
+    model = replace(base.model, filters=8, discriminator_filters=8, discriminator_hidden=256)
+    mechanisms = ("right", "left", "down", "up", "contrast")
+    return replace(
+        base,
+        mechanisms=mechanisms,
+        model=replace(model, experts=len(mechanisms)),
+        training=replace(base.training, steps=600),
+    )
+
+
+def opened(base: RunConfig, start: int) -> RunConfig:
+    """`base` with an open roster of at most `MOST` experts, of which `start` begin, and time to hire as many as are missing.
+
+    And one more who was dismissed too early: a dismissal and a hire take `grace` steps each, and so does the last one's search for work."""
+    roster = replace(base.roster, rule="open", start=start)
+    missing = max(0, len(base.mechanisms) - start)
+    until = max(base.conscience.until, (missing + 4) * roster.grace if missing else 0)
+    return replace(
+        base,
+        model=replace(base.model, experts=MOST),
+        roster=roster,
+        conscience=replace(base.conscience, until=until),
+        training=replace(base.training, steps=until + base.training.steps - base.conscience.until),
+    )
+
+
+def studies() -> dict[str, dict[str, RunConfig]]:
+    """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
+    robust, paper = (replace(preset(name), source="mnist") for name in ("robust", "paper"))
+    quick, both = preset("quick"), {"paper": paper, "robust": robust}
+    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
+    return {
+        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
+        "robust": {"robust": robust},
+        "paper": {"paper": paper},
+        "quick": {
+            "mnist": replace(quick, source="mnist"),
+            "builtin": replace(quick, source="builtin"),
+        },
+        # One network that has all mechanisms to itself, small and large: it has nobody to leave any of them to.
+        "single": {
+            f"filters{filters}": replace(
+                robust,
+                model=replace(robust.model, experts=1, filters=filters),
+                conscience=replace(robust.conscience, rule="none"),
+            )
+            for filters in (32, 64, 128)
+        },
+        "larger": variants(
+            robust, "model", {f"filters{filters}": {"filters": filters} for filters in (64, 128)}
+        ),
+        # The discriminator sees the same 64 digits again and again.
+        "canonicals": {name: replace(each, canonicals=64) for name, each in both.items()},
+        # More experts than the ten mechanisms, and fewer.
+        "sixteen": {
+            name: replace(each, model=replace(each.model, experts=16)) for name, each in both.items()
+        },
+        "six": {name: replace(each, model=replace(each.model, experts=6)) for name, each in both.items()},
+        # What decides how soon there is one expert for each mechanism. Without `none` there would be nothing to compare with.
+        "conscience": variants(
+            early,
+            "conscience",
+            {
+                "none": {"rule": "none"},
+                "rate1": {"rate": 1.0},
+                "rate3": {},
+                "leak5": {"leak": 0.05},
+                "until100": {"until": 100},
+                "until200": {"until": 200},
+            },
+        ),
+        "quick-norm": variants(
+            replace(quick, source="mnist"),
+            "model",
+            {"group": {"norm": "group", "statistics": "batch"}, "batch": {}},
+        ),
+        # How many other images a winner needs beside it for the gradient of its statistics; fewer are cheaper.
+        "others": variants(
+            early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
+        ),
+        # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
+        "unequal": {
+            f"{times}to1-{rule}": replace(
+                thin(robust),
+                frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
+                conscience=replace(robust.conscience, rule=rule),
+            )
+            for times in (2.0, 5.0)
+            for rule in ("none", "conscience")
+        },
+        # More experts than mechanisms, all of which play to the end.
+        "surplus": variants(
+            thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
+        ),
+        # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
+        "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
+        "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},
+    }

@@ -1,0 +1,151 @@
+"""The paper's experiments, made again: a card for each, ours beside the paper's, over seeds, with intervals.
+
+All figures come from docs/results/, which `icm study` writes. A point of a figure leads to its run, where that is here."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from icm.show import results
+from icm.show.results import Row, Variant
+from pages.ui import picker, words
+from pages.ui.run_view import counted
+from pages.ui.told import telling
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+LEGEND = "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable."
+
+
+def card(row: Row, found: Sequence[Variant]) -> None:
+    """One experiment: what it asks, the paper's answer, ours, and the figure that ours stands on."""
+    with st.container(border=True, key=f"row {row.number}"):
+        st.subheader(row.title, anchor=f"row-{row.number}")
+        if not found:
+            st.markdown(f"**The paper**, as recalled: {row.paper}")
+            st.markdown("**Ours**: not run yet. It takes")
+            st.code("\n".join(row.commands()), language=None, wrap_lines=True)
+            return
+        left, right = st.columns([3, 2], gap="large")
+        with left:
+            drawn(row, found)
+        with right:
+            st.markdown(f"**The paper**, as recalled  \n{row.paper}")
+            lines = [f"- `{each.label}`: {row.ours(each)}." for each in found]
+            st.markdown("\n".join(["**Ours**", *lines]))
+            with st.expander("How it was made", icon=":material/terminal:", key=f"made {row.number}"):
+                for each in found:
+                    st.caption(made_by(each))
+
+
+def made_by(each: Variant) -> str:
+    """Markdown: which seeds, when and on what they were run, and what makes them again."""
+    seeds = sorted(run["seed"] for run in each.runs)
+    dates = sorted({run["date"] for run in each.runs})
+    days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    machines = ", ".join(sorted({f"{run['machine']}, {run['dtype']}" for run in each.runs}))
+    return f"`{each.label}` · seeds {in_words(seeds)} · {days} · {machines}  \n`python -m icm study {each.study} --seeds {seeds_of(seeds)}`"
+
+
+def in_words(seeds: Sequence[int]) -> str:
+    whole = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
+    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+
+
+def seeds_of(seeds: Sequence[int]) -> str:
+    """The seeds as the command takes them."""
+    whole = len(seeds) > 1 and seeds[-1] - seeds[0] == len(seeds) - 1
+    return f"{seeds[0]}:{seeds[-1] + 1}" if whole else ",".join(map(str, seeds))
+
+
+def drawn(row: Row, found: Sequence[Variant]) -> None:
+    """The figure, what a click on a point leads to, and the downloads."""
+    from icm.show import figures  # it imports Plotly, which takes a second
+
+    figure = figures.figure(row.number, found, st.context.theme.type or "light")
+    chosen = st.plotly_chart(
+        figure, key=f"figure {row.number}", on_select="rerun", selection_mode="points", config=CONFIG
+    )
+    points = chosen["selection"]["points"] if chosen else []
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if points and isinstance(points[0].get("customdata"), str):
+            to_run(points[0]["customdata"])
+        st.download_button(
+            "CSV",
+            lambda: in_csv(found),
+            f"row-{row.number}.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key=f"csv {row.number}",
+        )
+        st.download_button(
+            "HTML",
+            lambda: in_html(figure),
+            f"row-{row.number}.html",
+            "text/html",
+            icon=":material/language:",
+            on_click="ignore",
+            key=f"html {row.number}",
+        )
+        st.caption("PNG by the camera above the figure", width="content")
+
+
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+
+
+def to_run(name: str) -> None:
+    """A way to the run of a point, where it is here."""
+    here = {run.id for run in picker.store().runs()}
+    if name in here:
+        if st.button(f"Watch {name}", icon=":material/monitoring:", key=f"to {name}"):
+            st.switch_page("monitor.py", query_params={"run": name})
+    else:
+        st.caption(f"{name} was run elsewhere; it is not among the runs here.", width="content")
+
+
+def in_html(figure: "go.Figure") -> str:
+    """The figure as a page of its own, which needs no network."""
+    return figure.to_html(include_plotlyjs=True)
+
+
+def in_csv(found: Sequence[Variant]) -> str:
+    """A line for each run: all that is one value. The curves are in docs/results/."""
+    names = [name for name, value in found[0].runs[0].items() if not isinstance(value, list | Mapping)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["study", *names], extrasaction="ignore")
+    writer.writeheader()
+    for each in found:
+        writer.writerows({"study": each.study, **run} for run in each.runs)
+    return text.getvalue()
+
+
+def at_a_glance(all_found: Mapping[int, list[Variant]]) -> None:
+    """The rows, one line each, with how many runs each has."""
+    lines = []
+    for row in results.ROWS:
+        found = all_found[row.number]
+        runs = sum(len(each.runs) for each in found)
+        said = counted(runs, "run") if runs else "not run yet"
+        lines.append(f"- [{row.title}](#row-{row.number}) · {said}")
+    st.markdown("\n".join(lines))
+
+
+st.title("Results", anchor=False)
+st.html(
+    words.said(
+        "Is it always so, with every seed? What if there are six [experts|expert], or sixteen, or one large [network]? "
+        "The paper's experiments, made again, and what came of them."
+    )
+)
+with telling():
+    known: dict[str, dict[str, Any]] = results.read()
+    every = {row.number: row.found(known) for row in results.ROWS}
+    at_a_glance(every)
+    st.caption(LEGEND)
+    for row in results.ROWS:
+        card(row, every[row.number])

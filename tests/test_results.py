@@ -1,0 +1,189 @@
+"""The rows of the paper's table: which runs each stands on, what is said of them, and a figure with a point for every seed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from icm.errors import ActionableError
+from icm.show import figures, results
+from icm.show.results import ROWS, Row
+from tests.test_colours import contrast
+
+MECHANISMS = 10
+
+
+def a_run(study: str, variant: str, seed: int, experts: int) -> dict[str, Any]:
+    """Of a study's file: as many mechanisms as there are experts for have one each; of the other mechanisms expert 0 wins 0.9."""
+    end = np.zeros((MECHANISMS, experts))
+    for mechanism in range(MECHANISMS):
+        end[mechanism, mechanism if mechanism < experts else 0] = 1.0 if mechanism < experts else 0.9
+    steps = [0, 100, 700]
+    curve = {"step": steps, "psnr_owner": [9.0, 15.0, 20.0 + seed / 10], "psnr_nothing": [8.7, 8.7, 8.7]}
+    curve["routing_accuracy"] = [0.1, 0.9, 0.99]
+    read = {"read_original": [0.99] * 3, "read_transformed": [0.4] * 3, "read_restored": [0.4, 0.8, 0.97]}
+    return {
+        "variant": variant,
+        "run": f"{study}-{variant}-s{seed}",
+        "seed": seed,
+        "one_to_one": experts >= MECHANISMS,
+        "first_step": 140 + seed if experts >= MECHANISMS else None,
+        "routing": 0.99,
+        "psnr": 21.0,
+        "seconds": 700.0,
+        "threads": 1,
+        "surplus": experts - MECHANISMS,
+        "date": "2026-11-27",
+        "machine": "two cores",
+        "dtype": "float32",
+        "won_first": np.full((MECHANISMS, experts), 1 / experts).tolist(),
+        "won": end.tolist(),
+        "quality": [20.0 if mechanism < experts else 10.0 for mechanism in range(MECHANISMS)],
+        "nothing": [9.0] * MECHANISMS,
+        "curves": {"mnist": curve | read, "omniglot": curve},
+    }
+
+
+def a_study(study: str, variants: dict[str, int], seeds: int = 5) -> dict[str, Any]:
+    """What the file of a study holds; `variants` has the number of experts of each."""
+    found = {}
+    for name, experts in variants.items():
+        runs = [a_run(study, name, seed, experts) for seed in range(seeds)]
+        hits = sum(run["one_to_one"] for run in runs)
+        summary = {
+            "runs": seeds,
+            "one_to_one": hits,
+            "one_to_one_interval": [0.5, 1.0],
+            "first_step_median": 142.0 if hits else None,
+            "psnr_mean": 21.0,
+        }
+        found[name] = {"summary": summary, "runs": runs}
+    return {"study": study, "variants": found}
+
+
+def everything() -> dict[str, dict[str, Any]]:
+    """Every study that a row stands on."""
+    both = {"paper": 10, "robust": 10}
+    return {
+        "paper": a_study("paper", {"paper": 10}),
+        "robust": a_study("robust", {"robust": 10}),
+        "quick": a_study("quick", {"mnist": 10}),
+        "single": a_study("single", {"filters32": 1, "filters64": 1, "filters128": 1}),
+        "larger": a_study("larger", {"filters64": 10, "filters128": 10}, seeds=1),
+        "canonicals": a_study("canonicals", both),
+        "sixteen": a_study("sixteen", {"paper": 16, "robust": 16}),
+        "six": a_study("six", {"paper": 6, "robust": 6}),
+    }
+
+
+def row(number: int) -> Row:
+    return next(each for each in ROWS if each.number == number)
+
+
+SAID = {
+    1: "5 of 5 (95 %: 50 to 100 %); ten of ten from step 142 on (median)",
+    4: "who wins most of a mechanism has 10% of its images at the start, 100% at the end",
+    5: "at the end 99.0% of the originals, 40% of the changed and 97.0% of the restored digits are read right",
+    6: "on letters the owners' answers reach 20.2 dB (doing nothing: 8.7), and 99% go to the owner; on digits 20.2 dB and 99%",
+    7: "1 of 10 mechanisms come back at least 5 dB nearer to the original",
+    8: "one-to-one in 1 of 1, 21.0 dB",
+    9: "at the end 99.0% of the originals, 40% of the changed and 97.0% of the restored digits are read right",
+    10: "6 of 16 experts idle at the end (median); every mechanism has an owner of its own in 5 of 5",
+    11: "1 experts own two mechanisms or more, 0 mechanisms have no owner (medians)",
+}
+
+
+@pytest.mark.parametrize("number", SAID)
+def test_what_a_row_says_is_what_its_runs_have(number: int) -> None:
+    found = row(number).found(everything())
+    assert row(number).ours(found[0]) == SAID[number]
+
+
+@pytest.mark.parametrize("number", [each.number for each in ROWS])
+def test_a_row_without_runs_has_nothing_to_show_and_names_what_makes_it(number: int) -> None:
+    known = everything()
+    for study in dict(row(number).parts):
+        known.pop(study, None)
+    assert row(number).found(known) == []  # what stands beside is none of its own
+    assert row(number).commands()[0].startswith("python -m icm study ")
+
+
+def test_runs_that_lack_what_a_row_shows_are_none_of_its_runs() -> None:
+    known = everything()
+    for run in known["robust"]["variants"]["robust"]["runs"][:3]:
+        del run["curves"]
+    assert [len(each.runs) for each in row(5).found(known)] == [5, 2]
+    assert [len(each.runs) for each in row(1).found(known)] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("number", [each.number for each in ROWS])
+def test_every_row_has_a_figure_that_can_be_read(number: int, theme: Any) -> None:
+    drawn: Any = figures.figure(number, row(number).found(everything()), theme)
+    ground = "#ffffff" if theme == "light" else "#171614"
+    assert contrast(drawn.layout.xaxis.tickfont.color, ground) > 4.5
+    assert len(drawn.data) > 0
+
+
+@pytest.mark.parametrize("number", [1, 8, 10, 11])
+def test_every_seed_is_a_point_that_knows_its_run(number: int) -> None:
+    found = row(number).found(everything())
+    drawn: Any = figures.figure(number, found)
+    known = {name for trace in drawn.data if trace.customdata is not None for name in trace.customdata}
+    assert known == {run["run"] for each in found for run in each.runs}
+
+
+def test_a_run_that_never_got_there_stands_at_never() -> None:
+    known = everything()
+    known["paper"]["variants"]["paper"]["runs"][0]["first_step"] = None
+    drawn: Any = figures.figure(1, row(1).found(known))
+    points = next(trace for trace in drawn.data if trace.customdata is not None)
+    never = drawn.layout.xaxis2.tickvals[-1]
+    assert drawn.layout.xaxis2.ticktext[-1] == "never"
+    assert points.x[0] == never
+    assert max(points.x[1:]) < never
+
+
+def test_at_the_end_one_expert_for_each_mechanism_is_a_diagonal() -> None:
+    known = everything()
+    for run in known["robust"]["variants"]["robust"]["runs"]:
+        shuffled = np.random.default_rng(run["seed"]).permutation(10)
+        run["won"] = np.array(run["won"])[:, shuffled].tolist()
+    drawn: Any = figures.figure(4, row(4).found(known))
+    np.testing.assert_allclose(drawn.data[1].z, 100 * np.eye(10))
+
+
+def test_a_mean_curve_is_that_of_the_steps_which_all_have() -> None:
+    known = everything()
+    first = known["paper"]["variants"]["paper"]["runs"][0]["curves"]["mnist"]
+    for name in first:
+        first[name] = first[name][::2]
+    drawn: Any = figures.figure(6, row(6).found(known))
+    mean = next(trace for trace in drawn.data if trace.name == "paper, digits")
+    assert list(mean.x) == [0, 700]
+    np.testing.assert_allclose(mean.y, [9.0, 20.2])
+
+
+def test_the_projects_own_results_can_be_shown() -> None:
+    known = results.read()
+    assert {"paper", "robust", "quick"} <= known.keys()
+    assert row(1).found(known)
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {},
+        {"variants": 3},
+        {"variants": {"a": {}}},
+        {"variants": {"a": {"summary": {"one_to_one_interval": [1]}, "runs": []}}},
+    ],
+)
+def test_a_file_that_holds_no_results_is_told_with_its_name(tmp_path: Path, spoilt: dict[str, Any]) -> None:
+    (tmp_path / "robust.json").write_text(json.dumps(spoilt))
+    with pytest.raises(
+        ActionableError, match=r"robust.json holds no results of a study .*; run its study again"
+    ):
+        results.read(tmp_path)
