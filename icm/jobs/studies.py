@@ -103,7 +103,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         ),
         # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
         "unequal": {
-            f"{times}to1-{rule}": replace(
+            f"{times:g}to1-{rule}": replace(
                 thin(robust),
                 frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
                 conscience=replace(robust.conscience, rule=rule),

@@ -10,15 +10,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from icm.cli import studies as command
 from icm.cli.words import UsageError
 from icm.files import PROJECT
+from icm.jobs.studies import studies
 from icm.jobs.study import Finding, Study, StudyError, config_hash, seconds_left, summary, write_results
 from icm.presets import preset
 from icm.runs.run import Run
-from icm.runs.store import RunStore
+from icm.runs.store import RUN_ID, RunStore
 
 
 def words(store: RunStore, root: Path, out: Path, seeds: str) -> list[str]:
@@ -57,6 +59,12 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
     assert [each["seed"] for each in tiny["runs"]] == [0, 1, 2]
     assert tiny["summary"]["runs"] == 3
     assert {each["threads"] for each in tiny["runs"]} == {1}
+    for each in tiny["runs"]:
+        assert each["curves"].keys() == {"builtin", "alphabets"}
+        steps = store.open(each["run"]).snapshots.steps()
+        assert {curve["step"] == steps for curve in map(dict, each["curves"].values())} == {True}
+        assert len(each["curves"]["builtin"]["read_restored"]) == len(steps)
+        np.testing.assert_allclose(np.sum([each["won"], each["won_first"]], axis=2), 1, atol=0.01)
 
     # What is finished is neither run nor measured again.
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")}
@@ -110,6 +118,12 @@ def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) ->
     assert [variant for variant, _ in Study("quick", [1, 2], store, root, only=["mnist"]).plan] == [
         "mnist"
     ] * 2
+
+
+def test_every_run_of_every_study_has_a_name_that_the_store_takes(store: RunStore) -> None:
+    for name in studies():
+        for variant, config in Study(name, [2**31], store, store.root).plan:
+            assert RUN_ID.fullmatch(f"{name}-{variant}-s{config.seed}"), (name, variant)
 
 
 @pytest.mark.parametrize(
