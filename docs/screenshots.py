@@ -76,6 +76,7 @@ def main(run: str = "pretrained", other: str | None = None) -> None:
         "guess": ("guess", ".cards button"),
         "compare": ("compare", ".st-key-answers img"),
         "versus": (f"versus?left={run}&right={other}", "canvas") if other else ("versus", "h1"),
+        "results": ("results", ".js-plotly-plot"),
     }
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(PORT)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -23,6 +23,7 @@ PAGES = {
     "compare?run=boxed": ".st-key-answers img",
     "round?run=boxed&station=3": ".icm-bars li",
     "versus?left=boxed&right=a-run": "canvas.time[data-step]",
+    "results": ".js-plotly-plot",
 }
 
 

@@ -1,0 +1,84 @@
+"""Results in a real browser: every card, a point that says what it is and leads to its run, and what can be taken away."""
+
+import csv
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from icm.runs.run import Run
+from icm.show import results
+from icm.show.results import ROWS
+from tests.app.frames import settled
+
+POINTS = ".scatterlayer .trace .points path"
+
+
+def card_of(page: Page, number: int) -> Locator:
+    return page.locator(f".st-key-row-{number}")
+
+
+def opened(page: Page, server: str) -> None:
+    page.goto(f"{server}/results")
+    expect(card_of(page, 1).locator(POINTS).first).to_be_visible()
+    settled(page)
+
+
+def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server: str) -> None:
+    opened(page, server)
+    known = results.read()
+    for row in ROWS:
+        card = card_of(page, row.number)
+        expect(card.get_by_role("heading", name=row.title)).to_be_visible()
+        expect(card.get_by_text("as recalled")).to_be_visible()
+        found = row.found(known)
+        if found:
+            expect(card.locator(".js-plotly-plot")).to_be_visible()
+            expect(card.locator("li")).to_have_count(len(found))
+            card.get_by_text("How it was made").click()
+            expect(card.get_by_text(f"python -m icm study {found[0].study} --seeds").first).to_be_visible()
+        else:
+            expect(card.get_by_text("not run yet")).to_be_visible()
+            expect(card.get_by_text(row.commands()[0])).to_be_visible()
+
+
+def press_a_point(page: Page, number: int, place: int) -> None:
+    point = card_of(page, number).locator(POINTS).nth(place)
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    expect(card_of(page, number).locator(".hoverlayer").get_by_text("seed").first).to_be_visible()
+    page.mouse.click(*middle)
+
+
+def test_a_point_leads_to_its_run_where_that_is_here(page: Page, server: str, boxed: Run) -> None:
+    (first,) = [each for each in results.ROWS[0].found(results.read()) if each.name == "paper"]
+    here = first.runs[0]["run"]
+    shutil.copytree(boxed.folder, boxed.folder.parent / here)
+    opened(page, server)
+    shares = (
+        len(results.ROWS[0].found(results.read())) + 1
+    )  # before the points of the seeds, with the paper's own
+    press_a_point(page, 1, shares)
+    page.get_by_role("button", name=f"Watch {here}").click()
+    expect(page).to_have_url(f"{server}/monitor?run={here}")
+
+
+def test_a_point_whose_run_is_elsewhere_says_so_and_its_figures_can_be_taken_away(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    opened(page, server)
+    found = results.ROWS[0].found(results.read())
+    press_a_point(page, 1, len(found) + 1)
+    expect(page.get_by_text(f"{found[0].runs[0]['run']} was run elsewhere")).to_be_visible()
+    card = card_of(page, 1)
+    for name, file in (("CSV", "row-1.csv"), ("HTML", "row-1.html")):
+        with page.expect_download() as waiting:
+            card.get_by_role("button", name=name).click()
+        assert waiting.value.suggested_filename == file
+        waiting.value.save_as(tmp_path / file)
+    rows = list(csv.DictReader((tmp_path / "row-1.csv").open()))
+    assert [row["run"] for row in rows] == [run["run"] for each in found for run in each.runs]
+    assert "https://cdn" not in (tmp_path / "row-1.html").read_text()[:5000]
