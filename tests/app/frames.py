@@ -14,6 +14,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.laboratory import SECONDS
 
+FADING = "document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"
+
 
 def listen(
     page: Page,
@@ -54,6 +56,12 @@ def settled(page: Page) -> None:
     """The page's script has run to its end."""
     still = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
     expect(still).to_be_visible(timeout=120 * SECONDS)
+
+
+def at_rest(page: Page) -> None:
+    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while."""
+    settled(page)
+    wait_until(page, lambda: page.evaluate(FADING) == 0, "nothing fades")
 
 
 def script_runs(page: Page) -> list[str]:

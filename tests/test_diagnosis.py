@@ -1,0 +1,120 @@
+"""Who idles, who has two kinds of images and who share one is found from scores alone; the module cannot reach the truth."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from icm.files import PROJECT
+from icm.images.digits import load_digits
+from icm.images.mechanisms import parse
+from icm.measure.diagnosis import Diagnosis, diagnose
+from icm.measure.evaluation import examples_of_one, networks
+from icm.runs.run import SHIPPED
+from icm.runs.store import RunStore
+from tests.test_floors import imported
+
+KINDS, EACH = 6, 60
+
+
+def scores(owns: Sequence[Sequence[int]], seed: int = 0) -> np.ndarray:
+    """Scores of experts that undo these of six kinds of images: 60 images of each kind. Who undoes the kind scores about 1, and who of
+    several wins is chance; the others score lower, by how far the kinds are apart."""
+    draw = np.random.default_rng(seed)
+    far = np.random.default_rng(1).uniform(8, 30, (KINDS, KINDS))
+    far = np.triu(far, 1) + np.triu(far, 1).T
+    kind = np.arange(KINDS * EACH) // EACH
+    lower = np.stack([far[list(mine)].min(axis=0)[kind] for mine in owns])
+    return 1.0 - lower + draw.normal(0, 1, lower.shape) * np.where(lower == 0, 0.3, 1.2)
+
+
+ONE_EACH = [[each] for each in range(KINDS)]
+
+
+def test_one_expert_for_each_kind_has_nothing_wrong() -> None:
+    found = diagnose(scores(ONE_EACH))
+    assert (found.idle, found.overloaded, found.duplicates, found.verdict) == ([], [], [], "right")
+
+
+def test_who_wins_nothing_idles() -> None:
+    idle = np.full((1, KINDS * EACH), -60.0)
+    found = diagnose(np.concatenate([scores(ONE_EACH), idle]))
+    assert (found.idle, found.overloaded, found.duplicates) == ([6], [], [])
+    assert (found.surplus, found.verdict) == (1, "too many")
+
+
+def test_who_undoes_two_kinds_is_overloaded() -> None:
+    found = diagnose(scores([[0], [1], [2], [3], [4, 5]]))
+    assert (found.idle, found.overloaded, found.duplicates) == ([], [4], [])
+    assert (found.missing, found.verdict) == (1, "too few")
+
+
+def test_two_who_undo_the_same_share_it() -> None:
+    found = diagnose(scores([*ONE_EACH, [2]]))
+    assert (found.idle, found.overloaded, found.duplicates) == ([], [], [(2, 6)])
+    assert (found.surplus, found.verdict) == (1, "too many")
+
+
+def test_one_with_two_kinds_beside_one_with_none_is_a_matter_of_sharing() -> None:
+    idle = np.full((1, KINDS * EACH), -60.0)
+    found = diagnose(np.concatenate([scores([[0], [1], [2], [3], [4, 5]]), idle]))
+    assert (found.idle, found.overloaded, found.verdict) == ([5], [4], "unevenly shared")
+
+
+def test_who_does_not_play_is_none_of_the_experts() -> None:
+    table = scores(ONE_EACH)
+    absent = np.full((1, table.shape[1]), -np.inf)
+    found = diagnose(np.concatenate([table, absent]))
+    assert found.share.keys() == set(range(KINDS))
+    assert found.verdict == "right"
+
+
+def test_three_who_share_one_kind_are_two_too_many() -> None:
+    between = {(0, 1): 0.0, (0, 2): 0.1, (1, 2): 0.0, (0, 3): 0.6, (1, 3): 0.6, (2, 3): 0.6}
+    share = dict.fromkeys(range(4), 0.25)
+    found = Diagnosis(
+        share=share, apart=dict.fromkeys(range(4), 0.3), part=dict.fromkeys(range(4), 0.5), between=between
+    )
+    assert found.surplus == 2
+
+
+def test_with_one_expert_nothing_is_said() -> None:
+    assert diagnose(np.zeros((1, 40))).verdict == "undecided"
+
+
+def test_neither_the_order_of_the_images_nor_how_clear_they_are_matters() -> None:
+    table = scores([*ONE_EACH, [2]])
+    order = np.random.default_rng(1).permutation(table.shape[1])
+    clear = np.random.default_rng(2).normal(0, 5, table.shape[1])
+    found = diagnose((table + clear)[:, order])
+    assert (found.overloaded, found.duplicates) == ([], [(2, 6)])
+
+
+def test_it_cannot_reach_the_truth() -> None:
+    """All of it that is ours is its argument, a table of scores: nothing of the project is imported."""
+    tree = ast.parse((PROJECT / "icm" / "measure" / "diagnosis.py").read_text(encoding="utf-8"))
+    assert not [name for name in imported(tree) if name.startswith(("icm", "pages"))]
+
+
+def test_the_run_in_the_box_has_nothing_wrong(root: Path) -> None:
+    run = RunStore(PROJECT / "checkpoints").open(SHIPPED)
+    config = run.config()
+    bank, discriminator = networks(config, run.snapshots.read(run.snapshots.steps()[-1]))
+    held_out = load_digits("builtin", root).test[:40]
+    tables = [
+        examples_of_one(bank, discriminator, held_out, mechanism, 40).contest.logits.numpy()
+        for mechanism in parse(config.mechanisms)
+    ]
+    together = np.concatenate(tables, axis=1)
+    assert diagnose(together).verdict == "right"
+    # Somebody who answers much as E3 does, and as well.
+    twin = together[3] + np.random.default_rng(0).normal(0, 0.5, together.shape[1])
+    assert diagnose(np.concatenate([together, twin[None]])).duplicates == [(3, 10)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_does_not_hang_on_the_luck_of_one_draw(seed: int) -> None:
+    found = diagnose(scores([[0], [1], [1], [3], [4, 5], [2]], seed))
+    assert (found.idle, found.overloaded, found.duplicates) == ([], [4], [(1, 2)])
