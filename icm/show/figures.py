@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from icm.config import PAPER_MECHANISMS, mechanism_name
-from icm.show.charts import NEUTRAL
+from icm.show.charts import FRAME, NEUTRAL
 from icm.show.legible import INK, Theme
 from icm.show.results import LEAST_GAIN, Curves, Variant, gains, idle, several, unowned
 
@@ -77,7 +77,7 @@ def one_to_one(variants: Sequence[Variant]) -> go.Figure:
         go.Scatter(
             x=[PAPER_SHARE],
             y=[-1],
-            marker={"color": NEUTRAL[-1], "size": 11, "symbol": "diamond-open", "line": {"width": 2}},
+            marker={"color": FRAME, "size": 11, "symbol": "diamond-open", "line": {"width": 2}},
             hovertemplate=f"about {PAPER_SHARE} %, as recalled<extra>the paper</extra>",
             showlegend=False,
         ),

@@ -100,7 +100,7 @@ def figure(
         place = f"left:{left:.1f}%;width:{right - left:.1f}%;top:{top:.1f}%;height:{bottom - top:.1f}%"
         shown = f"<div class='icm-part'>{shown}<i style='{place}'></i></div>"
     head = "" if by is None else door(by)
-    return f"<figure><figcaption>{head}{escape(title)}</figcaption>{shown}<small>{below}</small></figure>"
+    return f"<figure><figcaption><span>{head}{escape(title)}</span></figcaption>{shown}<small>{below}</small></figure>"
 
 
 def row_of_figures(figures: Sequence[str]) -> str:
@@ -191,7 +191,7 @@ CHIPS_STYLE = """
 """
 DOOR_STYLE = """
 .icm-door{padding:0;border:0;background:none;color:inherit;font:inherit;cursor:pointer}
-.icm-door b{border-bottom:3px solid var(--colour)}
+.icm-door b{white-space:nowrap;border-bottom:3px solid var(--colour)}
 .icm-chips .icm-door b{border:0}
 .icm-door:hover{text-decoration:underline;text-underline-offset:2px}
 .icm-door:focus-visible{outline:2px solid #3f90da;outline-offset:2px}

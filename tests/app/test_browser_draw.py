@@ -195,6 +195,9 @@ def test_pad_and_winner_are_on_one_screen_of_a_phone(page: Page, server: str) ->
         assert box is not None
         assert box["y"] >= 0
         assert box["y"] + box["height"] <= 844
+    badge = page.locator(".icm-path .icm-door").first.bounding_box()
+    assert badge is not None
+    assert badge["height"] < 1.5 * 0.7 * 16 * 1.2, "the badge stands on one line"
     settings, answers = (page.locator(each).bounding_box() for each in (".st-key-settings", ".icm-bars"))
     assert settings is not None
     assert answers is not None
