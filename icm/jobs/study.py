@@ -325,7 +325,9 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
 
 def on_lines(result: Mapping[str, Any]) -> str:
     """JSON for people: indented, with each list of numbers on one line."""
-    return NUMBERS.sub(lambda found: " ".join(found[0].split()), json.dumps(result, indent=2))
+    return NUMBERS.sub(
+        lambda found: "[" + " ".join(found[0][1:-1].split()) + "]", json.dumps(result, indent=2)
+    )
 
 
 def _other_seeds(path: Path, configs: Mapping[str, RunConfig], findings: Sequence[Finding]) -> list[Finding]:

@@ -17,7 +17,16 @@ from icm.cli import studies as command
 from icm.cli.words import UsageError
 from icm.files import PROJECT
 from icm.jobs.studies import studies
-from icm.jobs.study import Finding, Study, StudyError, config_hash, seconds_left, summary, write_results
+from icm.jobs.study import (
+    Finding,
+    Study,
+    StudyError,
+    config_hash,
+    on_lines,
+    seconds_left,
+    summary,
+    write_results,
+)
 from icm.presets import preset
 from icm.runs.run import Run
 from icm.runs.store import RUN_ID, RunStore
@@ -160,6 +169,14 @@ def test_a_study_on_another_machine_adds_its_seeds_to_the_same_file(tmp_path: Pa
     file.write_text('{"variants": {"tiny": 3}}')
     with pytest.raises(StudyError, match=r"tiny.json holds no results of a study .*; move it away"):
         write_results("tiny", [found_in(0)], tmp_path)
+
+
+def test_results_have_each_list_of_numbers_on_one_line() -> None:
+    result = {"runs": [{"won": [[0.5, -1e-05], [1, 2]], "words": ["a", "b"], "none": []}]}
+    said = on_lines(result)
+    assert json.loads(said) == result
+    assert "[0.5, -1e-05]" in said
+    assert "[1, 2]" in said
 
 
 def test_a_summary_counts_a_run_that_never_got_there_as_infinitely_late() -> None:
