@@ -47,19 +47,10 @@ def opened(base: RunConfig, start: int) -> RunConfig:
     )
 
 
-def studies() -> dict[str, dict[str, RunConfig]]:
-    """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
-    robust, paper = (replace(preset(name), source="mnist") for name in ("robust", "paper"))
-    quick, both = preset("quick"), {"paper": paper, "robust": robust}
-    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
+def of_the_paper(robust: RunConfig, paper: RunConfig) -> dict[str, dict[str, RunConfig]]:
+    """The paper's other experiments, both ways where that is not too long."""
+    both = {"paper": paper, "robust": robust}
     return {
-        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
-        "robust": {"robust": robust},
-        "paper": {"paper": paper},
-        "quick": {
-            "mnist": replace(quick, source="mnist"),
-            "builtin": replace(quick, source="builtin"),
-        },
         # One network that has all mechanisms to itself, small and large: it has nobody to leave any of them to.
         "single": {
             f"filters{filters}": replace(
@@ -79,6 +70,23 @@ def studies() -> dict[str, dict[str, RunConfig]]:
             name: replace(each, model=replace(each.model, experts=16)) for name, each in both.items()
         },
         "six": {name: replace(each, model=replace(each.model, experts=6)) for name, each in both.items()},
+    }
+
+
+def studies() -> dict[str, dict[str, RunConfig]]:
+    """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
+    robust, paper = (replace(preset(name), source="mnist") for name in ("robust", "paper"))
+    quick = preset("quick")
+    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
+    return {
+        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
+        "robust": {"robust": robust},
+        "paper": {"paper": paper},
+        "quick": {
+            "mnist": replace(quick, source="mnist"),
+            "builtin": replace(quick, source="builtin"),
+        },
+        **of_the_paper(robust, paper),
         # What decides how soon there is one expert for each mechanism. Without `none` there would be nothing to compare with.
         "conscience": variants(
             early,
