@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 LEGEND = "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable."
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
 def card(row: Row, found: Sequence[Variant]) -> None:
@@ -43,17 +44,12 @@ def card(row: Row, found: Sequence[Variant]) -> None:
 
 
 def made_by(each: Variant) -> str:
-    """Markdown: which seeds, when and on what they were run, and what makes them again."""
+    """Markdown: how many runs, when and on what, and what makes them again."""
     seeds = sorted(run["seed"] for run in each.runs)
     dates = sorted({run["date"] for run in each.runs})
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     machines = ", ".join(sorted({f"{run['machine']}, {run['dtype']}" for run in each.runs}))
-    return f"`{each.label}` · seeds {in_words(seeds)} · {days} · {machines}  \n`python -m icm study {each.study} --seeds {seeds_of(seeds)}`"
-
-
-def in_words(seeds: Sequence[int]) -> str:
-    whole = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
-    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+    return f"`{each.label}` · {counted(len(seeds), 'seed')} · {days} · {machines}  \n`python -m icm study {each.study} --seeds {seeds_of(seeds)}`"
 
 
 def seeds_of(seeds: Sequence[int]) -> str:
@@ -93,9 +89,6 @@ def drawn(row: Row, found: Sequence[Variant]) -> None:
             key=f"html {row.number}",
         )
         st.caption("PNG by the camera above the figure", width="content")
-
-
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
 def to_run(name: str) -> None:

@@ -39,7 +39,7 @@ IMAGES = (
     100  # held-out digits that a run is measured on, and as many letters, each sent through every mechanism
 )
 OVER_STEPS = 32  # of each, that every snapshot is measured on
-FIRST_IMAGES = 10  # steps whose wins say who won what at the start
+FIRST_STEPS = 10  # whose wins say who won what at the start
 CONFIDENCE = 0.95  # of every interval
 NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")  # a list of numbers as json writes it
 RESAMPLES = 9999  # of a bootstrap; scipy's default
@@ -205,7 +205,7 @@ def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
     """What a finished run came to, from its rows and what `icm evaluate --json` said of it."""
     config, environment = run.config(), run.environment()
     history, measured_over = run_history(run, config), measured.get("over_steps")
-    first = win_share(history.until(FIRST_IMAGES).recent().wins[0]).T
+    first = win_share(history.until(FIRST_STEPS).recent().wins[0]).T
     digits = measured.get("digits", measured)
     return Finding(
         variant=variant,

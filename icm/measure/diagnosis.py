@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-IDLE = 0.01  # an expert that wins less than this share of the images idles
+IDLE = 0.01  # an expert that wins less than this share of the images idles; as in icm.ownership, which knows mechanisms
 TWO_KINDS = 0.6  # silhouette from which two halves of an expert's images are two kinds
 ONE_KIND = 0.2  # silhouette up to which the images of two experts are one kind
 LEAST_PART = 0.2  # of an expert's images, that its second kind must have

@@ -43,10 +43,9 @@ class Variant:
 
     def curves(self, of: str) -> list[Curves]:
         """Of every run that has them the curves on digits, or on letters."""
-        found = [
+        return [
             each for run in self.runs for name, each in run.get("curves", {}).items() if set_of(name) == of
         ]
-        return found
 
 
 @dataclass(frozen=True)
@@ -106,15 +105,15 @@ def _check(variant: Mapping[str, Any]) -> None:
     """KeyError or TypeError unless it has what every page of results reads."""
     summary = variant["summary"]
     low, high = summary["one_to_one_interval"]
-    assert_numbers(low, high, summary["runs"], summary["one_to_one"], summary["psnr_mean"])
+    _check_numbers(low, high, summary["runs"], summary["one_to_one"], summary["psnr_mean"])
     for run in variant["runs"]:
-        assert_numbers(run["seed"], run["psnr"], run["routing"], run["seconds"])
+        _check_numbers(run["seed"], run["psnr"], run["routing"], run["seconds"])
         for text in ("run", "date", "machine", "dtype"):
             if not isinstance(run[text], str):
                 raise TypeError(f"{text} is {run[text]!r}")
 
 
-def assert_numbers(*values: object) -> None:
+def _check_numbers(*values: object) -> None:
     for value in values:
         if not files.is_number(value):
             raise TypeError(f"{value!r} is no number")
