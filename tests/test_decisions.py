@@ -128,7 +128,9 @@ def measured(psnr_owner: list[float | None], nothing: float, routing: float) -> 
     owner = [expert if quality is not None else None for expert, quality in enumerate(psnr_owner)]
     share = np.array([[routing, 1 - routing], [1 - routing, routing]])
     known = [quality or 0.0 for quality in psnr_owner]
-    return Evaluation(["right", "left"], share, owner, known, psnr_owner, [nothing] * 2)
+    return Evaluation(
+        ["right", "left"], share, owner, known, psnr_owner, [nothing] * 2, np.zeros((len(share), 2))
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
 from icm.measure.diagnosis import Diagnosis, diagnose
 from icm.measure.evaluation import examples_of_one, networks
+from icm.measure.faults import Faults, faults
 from icm.runs.run import SHIPPED
 from icm.runs.store import RunStore
 from tests.test_floors import imported
@@ -75,13 +76,55 @@ def test_three_who_share_one_kind_are_two_too_many() -> None:
     between = {(0, 1): 0.0, (0, 2): 0.1, (1, 2): 0.0, (0, 3): 0.6, (1, 3): 0.6, (2, 3): 0.6}
     share = dict.fromkeys(range(4), 0.25)
     found = Diagnosis(
-        share=share, apart=dict.fromkeys(range(4), 0.3), part=dict.fromkeys(range(4), 0.5), between=between
+        share=share,
+        apart=dict.fromkeys(range(4), 0.3),
+        part=dict.fromkeys(range(4), 0.5),
+        between=between,
+        ahead=10.0,
+        images=400,
     )
     assert found.surplus == 2
+    assert found.in_words() == "2 of the 4 experts would do: the number looks too large."
 
 
 def test_with_one_expert_nothing_is_said() -> None:
     assert diagnose(np.zeros((1, 40))).verdict == "undecided"
+
+
+def test_while_the_experts_are_still_alike_nothing_is_said() -> None:
+    alike = np.random.default_rng(0).normal(0, 0.3, (6, 360))
+    found = diagnose(alike)
+    assert found.verdict == "undecided"
+    assert found.in_words() == "The experts do not differ enough yet for anything to be said."
+
+
+def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
+    idle = np.full((1, KINDS * EACH), -60.0)
+    found = diagnose(np.concatenate([scores([[0], [1], [2], [3], [4, 5], [2]]), idle]))
+    assert found.fitting == 6
+    assert found.in_words() == (
+        "One expert wins images of two kinds while 2 others could go: the number may be right, the sharing is not."
+    )
+    first, second, third = found.evidence()
+    assert first == "E6 idles: it wins 0.0% of 360 images."
+    assert second.startswith("E4 has too much to do: its images are of two kinds, ")
+    assert second.endswith(" apart, and the smaller makes 50%.")
+    assert third.startswith("E2 and E5 share a kind: their images are 0.0")
+    few = diagnose(scores(ONE_EACH)[:, ::6])
+    assert few.evidence() == ["Of E0, E1, E2, E3, E4 and E5 nothing is said: fewer than 12 images."]
+
+
+def test_faults_by_the_truth_are_counted_against_those_found() -> None:
+    """Of eight experts E6 wins nothing and E7 does not play, E4 has two kinds, E2 and E5 share one."""
+    wrong = [[0], [1], [2], [3], [4, 5], [2]]
+    idle, absent = np.full((1, KINDS * EACH), -60.0), np.full((1, KINDS * EACH), -np.inf)
+    table = np.concatenate([scores(wrong), idle, absent])
+    truth = faults(table, KINDS)
+    assert truth == Faults(idle=[6], overloaded=[4], duplicates=[(2, 5)])
+    assert truth.counts(diagnose(table)) == {name: [1, 0, 0] for name in ("idle", "overloaded", "duplicates")}
+    nothing = diagnose(scores(ONE_EACH))
+    assert truth.counts(nothing) == {name: [0, 0, 1] for name in ("idle", "overloaded", "duplicates")}
+    assert faults(scores(ONE_EACH), KINDS).counts(diagnose(table))["overloaded"] == [0, 1, 0]
 
 
 def test_neither_the_order_of_the_images_nor_how_clear_they_are_matters() -> None:

@@ -34,6 +34,8 @@ def test_an_exported_run_has_its_rows_some_snapshots_in_half_precision_and_a_car
         assert values.dtype == np.float16
         np.testing.assert_allclose(values, whole[name], rtol=1e-3, atol=1e-6)
     assert made.state() == "finished"
+    # What ships says how to make it, and no folder of whoever made it.
+    assert made.environment() == {**trained.environment(), "command": card["command"]}
 
 
 def test_a_run_that_half_precision_would_spoil_is_not_exported(

@@ -34,6 +34,8 @@ def evaluate(words: list[str]) -> int:
         raise UsageError(f"--over-steps is {command.over_steps}; use 0 for none, or 1 or more")
 
     from icm.images.digits import data_root, named_source
+    from icm.measure.diagnosis import diagnose
+    from icm.measure.faults import faults
     from icm.measure.transfer import evaluate_run, over_steps
 
     root = data_root(command.where.data_root)
@@ -48,7 +50,10 @@ def evaluate(words: list[str]) -> int:
     if command.json:
         digits = {"digits": found[0].to_json()} if len(found) > 1 else {}
         over = {"over_steps": rows} if rows else {}
+        scores = found[0].scores
+        diagnosed = faults(scores, len(found[0].mechanisms)).counts(diagnose(scores))
         said = {"run": run.id, "step": step, "source": source, **digits, **result.to_json(), **over}
+        said["diagnosed"] = diagnosed
         print(json.dumps(said, indent=2))
         return 0
     console = Console(markup=False)

@@ -116,6 +116,9 @@ def _write(
                 shutil.copy(run.folder / name, beside / name)
         made = Run(beside)
         made.rename("shipped with the project")
+        made.write_environment(
+            {**run.environment(), "command": card["command"]}
+        )  # theirs may name places of one machine
         for step, arrays in snapshots.items():
             made.snapshots.save(step, arrays)
         made.write_card(card)

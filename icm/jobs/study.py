@@ -77,6 +77,9 @@ class Finding:
     quality: list[float] | None = None  # dB, the winners' answers to each mechanism's images
     nothing: list[float] | None = None  # dB, these images themselves
     curves: Mapping[str, Curves] | None = None  # of each set: what every snapshot came to, by `step`
+    diagnosed: Mapping[str, list[int]] | None = (
+        None  # of each kind of fault how many were found without the truth, wrongly, not
+    )
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,7 @@ def finding_of(variant: str, run: Run, measured: Mapping[str, Any]) -> Finding:
         quality=np.round(list(digits["psnr"].values()), 2).tolist(),
         nothing=np.round(list(digits["psnr_nothing"].values()), 2).tolist(),
         curves=curves_of(measured_over) if measured_over else None,
+        diagnosed=measured.get("diagnosed"),
     )
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 IDLE = 0.01  # an expert that wins less than this share of the images idles; as in icm.ownership, which knows mechanisms
 TWO_KINDS = 0.6  # silhouette from which two halves of an expert's images are two kinds
 ONE_KIND = 0.2  # silhouette up to which the images of two experts are one kind
+ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
 LEAST_PART = 0.2  # of an expert's images, that its second kind must have
 LEAST_IMAGES = 12  # of an expert, below which nothing is said of their kinds
 
@@ -30,6 +31,8 @@ class Diagnosis:
     apart: dict[int, float]  # silhouette of the two halves of an expert's images; of those with enough images
     part: dict[int, float]  # share of the smaller half
     between: dict[tuple[int, int], float]  # silhouette of two experts' images
+    ahead: float  # logits by which the winner's score is above the mean of the others', median over images
+    images: int  # that all this was seen on
 
     @property
     def idle(self) -> list[int]:
@@ -64,11 +67,56 @@ class Diagnosis:
     @property
     def verdict(self) -> Verdict:
         """Whether the number of experts fits the number of kinds."""
-        if len(self.apart) < 2:
-            return "undecided"
+        if len(self.apart) < 2 or self.ahead < ALIKE or self.surplus == len(self.share) - 1:
+            return "undecided"  # nobody differs from the others yet
         if self.missing and self.surplus:
             return "unevenly shared"
         return "too few" if self.missing else "too many" if self.surplus else "right"
+
+    @property
+    def fitting(self) -> int:
+        """How many experts would fit what was seen."""
+        return len(self.share) - self.surplus + self.missing
+
+    def in_words(self) -> str:
+        """The verdict, as a sentence."""
+        experts = len(self.share)
+        return {
+            "right": f"Each of the {experts} experts wins images of a kind of its own: the number looks right.",
+            "too many": f"{self.fitting} of the {experts} experts would do: the number looks too large.",
+            "too few": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds: the number looks too small.",
+            "unevenly shared": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds while "
+            f"{_counted(self.surplus, 'other', 'others').lower()} could go: the number may be right, the sharing is not.",
+            "undecided": "The experts do not differ enough yet for anything to be said.",
+        }[self.verdict]
+
+    def evidence(self) -> list[str]:
+        """A sentence for each thing that is wrong, with what it was seen by."""
+        told = [
+            f"E{each} idles: it wins {self.share[each]:.1%} of {self.images:,} images." for each in self.idle
+        ]
+        told += [
+            f"E{each} has too much to do: its images are of two kinds, {self.apart[each]:.2f} apart, and the smaller makes {self.part[each]:.0%}."
+            for each in self.overloaded
+        ]
+        told += [
+            f"E{one} and E{other} share a kind: their images are {max(self.between[one, other], 0):.2f} apart."
+            for one, other in self.duplicates
+        ]
+        silent = [each for each in self.share if each not in self.apart and each not in self.idle]
+        if silent:
+            told.append(f"Of {_named(silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
+        return told
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"One {one}" if count == 1 else f"{count} {several}"
+
+
+def _named(experts: list[int]) -> str:
+    """E0, E1 and E2."""
+    names = [f"E{each}" for each in experts]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def diagnose(scores: Float[np.ndarray, "expert image"]) -> Diagnosis:
@@ -82,6 +130,8 @@ def diagnose(scores: Float[np.ndarray, "expert image"]) -> Diagnosis:
     enough = [expert for expert, mine in won.items() if mine.sum() >= LEAST_IMAGES]
     halves = {expert: _halves(looks[won[expert]]) for expert in enough}
     return Diagnosis(
+        ahead=_ahead(scores[plays]),
+        images=scores.shape[1],
         share={expert: float(mine.mean()) for expert, mine in won.items()},
         apart={expert: silhouette(looks[won[expert]], half) for expert, half in halves.items()},
         part={expert: float(min(half.mean(), 1 - half.mean())) for expert, half in halves.items()},
@@ -90,6 +140,12 @@ def diagnose(scores: Float[np.ndarray, "expert image"]) -> Diagnosis:
             for one, other in combinations(enough, 2)
         },
     )
+
+
+def _ahead(scores: Float[np.ndarray, "player image"]) -> float:
+    """By how much the best score of an image is above the mean of the others, median over images; 0 for one player."""
+    best, others = scores.max(axis=0), max(len(scores) - 1, 1)
+    return float(np.median(best - (scores.sum(axis=0) - best) / others)) if len(scores) > 1 else 0.0
 
 
 def _looks(scores: Float[np.ndarray, "player image"]) -> Float[np.ndarray, "image player"]:

@@ -38,6 +38,8 @@ class Evaluation:
     psnr: list[float]  # dB, winners' answers
     psnr_owner: list[float | None]  # dB, the owner's answers to all images; None without an owner
     psnr_nothing: list[float]  # dB, the transformed images themselves
+    # The discriminator's of every answer, one mechanism's images after the other's; -inf for who does not play.
+    scores: Float[np.ndarray, "expert image"]
     accuracy: dict[str, float] | None = None  # the digit reader's, on images: original, transformed, restored
 
     @property
@@ -113,7 +115,7 @@ def evaluate(
     `owner` names the expert that owns each mechanism on other images, the digits; without it, the owners are found on these.
     With `labels` and `read`, which says the digit of each image, `accuracy` is the share of images that are read right."""
     originals = as_images(held_out)
-    shares, winners_psnr, answers_psnr, nothing = [], [], [], []
+    shares, winners_psnr, answers_psnr, nothing, scores = [], [], [], [], []
     right: dict[str, list[Tensor]] = {"original": [], "transformed": [], "restored": []}
     for index, mechanism in enumerate(mechanisms):
         generator = generator_for(EVALUATION_SEED, "evaluation", index)
@@ -124,6 +126,7 @@ def evaluate(
             images, truth = transformed[piece], originals[piece]
             contest = play(experts, discriminator, images)
             winner.append(contest.winner)
+            scores.append(contest.logits.numpy())
             quality.append(psnr(contest.answers, truth))
             if labels is not None and read is not None:
                 shown = {"original": truth, "transformed": images, "restored": contest.restored}
@@ -144,6 +147,7 @@ def evaluate(
         psnr=winners_psnr,
         psnr_owner=[None if expert is None else row[expert] for expert, row in zip(owner, answers_psnr)],
         psnr_nothing=nothing,
+        scores=np.concatenate(scores, axis=1),
         accuracy={name: round(float(torch.cat(each).float().mean()), 4) for name, each in right.items()}
         if right["original"]
         else None,

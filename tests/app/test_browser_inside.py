@@ -143,12 +143,12 @@ def test_every_badge_leads_inside(page: Page, server: str, boxed: Run, address: 
     expect(page.get_by_role("dialog").get_by_text(f"Fingerprint of E{expert}")).to_be_visible()
 
 
-def test_badges_on_homes_picture_and_in_its_round_lead_inside(page: Page, server: str) -> None:
+def test_badges_on_homes_picture_and_in_its_round_lead_inside(page: Page, server: str, boxed: Run) -> None:
     page.goto(server)
     open_doors(page)
     press_a_badge(page, page.locator("canvas.ribbons"))
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Fingerprint of E0")).to_be_visible()
+    expect(dialog.get_by_text(f"Fingerprint of E{first_owner(boxed)}")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     page.get_by_text("3 · Scores").click()
@@ -164,6 +164,13 @@ def open_doors(page: Page, count: int = 1) -> None:
     """Waits until so many listen to the page's badges."""
     expect(page.locator("[data-doors=open]")).to_have_count(count)
     settled(page)
+
+
+def first_owner(run: Run) -> int:
+    """The expert that owns the first mechanism of the run in the box."""
+    card = run.card()
+    assert card is not None
+    return card["digits"]["owner"][run.config().mechanisms[0]]
 
 
 def press_a_badge(page: Page, canvas: Locator) -> None:
@@ -182,7 +189,7 @@ def test_side_by_side_a_badge_leads_inside_the_expert_of_its_own_run(
     open_doors(page, 2)
     press_a_badge(page, page.locator("canvas.time").nth(1))
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Fingerprint of E0")).to_be_visible()
+    expect(dialog.get_by_text(f"Fingerprint of E{first_owner(boxed)}")).to_be_visible()
     expect(dialog.get_by_text("over the strength of right")).to_be_visible()
 
 

@@ -153,12 +153,13 @@ def test_the_commentator_is_pinned_to_the_axis_and_a_click_sets_its_time(
 ) -> None:
     page.goto(f"{server}/monitor?run=boxed")
     canvas = picture(page)
+    last = boxed.config().training.steps
     told = page.locator(".said").inner_text()
     box = canvas.bounding_box()
     assert box is not None
     events = story.events(run_history(boxed, boxed.config()))
     takeover = next(event for event in events if event.kind == "takes")
-    x, _ = place_of(canvas, takeover.step, last=700, row=0)
+    x, _ = place_of(canvas, takeover.step, last=last, row=0)
     page.mouse.click(x, box["y"] + box["height"] - 24)
     expect(canvas).to_have_attribute("data-step", str(takeover.step))
     expect(page.locator(".said")).to_contain_text(f"Step {takeover.step} · ")
@@ -199,32 +200,34 @@ def test_a_live_run_grows_without_a_flicker_and_without_a_new_picture(
 
 
 def test_home_plays_the_run_in_the_box_once_and_stands_still_for_who_asks_for_that(
-    page: Page, server: str, chromium: Browser
+    page: Page, server: str, boxed: Run, chromium: Browser
 ) -> None:
+    last = boxed.config().training.steps
     page.goto(server)
     canvas = picture(page)
-    wait_until(page, lambda: 0 < step_of(canvas) < 700, "it plays")
-    expect(canvas).to_have_attribute("data-step", "700")
+    wait_until(page, lambda: 0 < step_of(canvas) < last, "it plays")
+    expect(canvas).to_have_attribute("data-step", str(last))
     expect(page.locator("canvas.ribbons")).to_have_attribute("data-own", "10")
     with tab(chromium) as other:
         other.emulate_media(reduced_motion="reduce")
         other.goto(server)
-        expect(picture(other)).to_have_attribute("data-step", "700")
+        expect(picture(other)).to_have_attribute("data-step", str(last))
         other.wait_for_timeout(500)
-        assert step_of(picture(other)) == 700
+        assert step_of(picture(other)) == last
 
 
 def test_side_by_side_has_both_runs_on_one_axis(page: Page, server: str, finished: Run, boxed: Run) -> None:
+    last = boxed.config().training.steps
     page.goto(f"{server}/versus?left=finished&right=boxed")
     both = page.get_by_role("slider", name="Step of the run")
     expect(both).to_have_count(2)
     first, second = both.all()
     expect(first).to_have_attribute("data-step", "60")
-    expect(second).to_have_attribute("data-step", "700")
+    expect(second).to_have_attribute("data-step", str(last))
     left = [
-        place_of(each, 60, last=700, row=0)[0] - (each.bounding_box() or {})["x"] for each in (first, second)
+        place_of(each, 60, last=last, row=0)[0] - (each.bounding_box() or {})["x"] for each in (first, second)
     ]
     assert left[0] == pytest.approx(left[1])
-    # The colour of the last step of the short run lies at 60 of 700, and right of it is nothing yet.
-    shown = timeline(run_history(finished, finished.config()), 700).step
+    # The colour of the last step of the short run lies at its own place, and right of it is nothing yet.
+    shown = timeline(run_history(finished, finished.config()), last).step
     assert shown[-1] == 60
