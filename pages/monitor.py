@@ -6,13 +6,26 @@ was at the step that the playhead of the picture on top points to. The link carr
 from contextlib import suppress
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from icm.errors import ActionableError
 from icm.runs.history import History
 from icm.runs.run import Run
 from icm.runs.status import RunState
 from icm.show.experts import badge
-from pages.ui import clock, decisions, inside, lines, panels, picker, run_view, tables, timeline, words
+from pages.ui import (
+    clock,
+    decisions,
+    inside,
+    lines,
+    panels,
+    picker,
+    run_view,
+    tables,
+    timeline,
+    verdict,
+    words,
+)
 from pages.ui.decisions import REST
 from pages.ui.html import plain
 from pages.ui.run_view import LIVE, WHILE_TRAINING, RunView
@@ -127,7 +140,9 @@ def about(seen: RunView, history: History, then: History, marked: int | None) ->
     snapshots = [
         step for step in seen.run.snapshots.steps() if step <= (then.last_step if marked is None else marked)
     ]
-    panels.ownership_chips(then, seen.mechanisms)
+    place: DeltaGenerator | None = None
+    with telling():
+        place = verdict.panel(seen, then, snapshots) if snapshots else None
     panels.rules(seen.config, then)
     row = who_wins_what(seen, then, snapshots)
     with st.expander(
@@ -153,6 +168,9 @@ def about(seen: RunView, history: History, then: History, marked: int | None) ->
             tables.points(history)
             if snapshots:
                 tables.answers(seen.run, snapshots[-1], seen.mechanisms)
+    if place is not None:
+        with telling():
+            verdict.finish(place, seen, then, snapshots)
 
 
 def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:

@@ -115,6 +115,7 @@ def start_of_the_form() -> tuple[RunConfig, str | None]:
     presets(None if base else preset)
     if base is None:
         return PRESETS[preset], None
+    base = decisions.changed_by_link(base, st.query_params)
     st.info(
         f"The settings below are those of run {plain(like)}. Choosing a preset leaves them.",
         icon=":material/content_copy:",
@@ -130,7 +131,7 @@ def new_run(base: RunConfig, like: str | None) -> None:
     from pages.ui import settings
 
     root = data_root()
-    prefix = f"like {like}" if like else base.preset
+    prefix = f"like {like} {base.model.experts} {base.seed}" if like else base.preset
     above = settings.boxes_above(base, like, root, prefix)
     action = st.container()
     with st.expander("Mechanisms", expanded=True, icon=":material/transform:", key="mechanisms"):

@@ -7,7 +7,7 @@ import pytest
 
 from icm.config import RunConfig
 from icm.measure.evaluation import Evaluation
-from icm.presets import preset
+from icm.presets import PRESETS, preset
 from icm.runs.index import IndexedRun
 from icm.runs.run import Run
 from icm.runs.status import Phase, RunState, Status
@@ -18,6 +18,7 @@ from pages.ui.decisions import (
     SLOWEST_LOOK,
     bounds_in_words,
     carried_over,
+    changed_by_link,
     differences,
     discriminator_verdict,
     experts_verdict,
@@ -82,6 +83,24 @@ def test_a_link_names_a_step_that_the_run_has_passed_else_the_newest(
     said: str | None, step: int | None
 ) -> None:
     assert step_in_link(said, newest=60) == step
+
+
+@pytest.mark.parametrize(
+    ("link", "seed", "experts"),
+    [
+        ({"experts": "9"}, 4, 9),
+        ({"seed": "5"}, 5, 10),
+        ({"seed": "0", "experts": "1"}, 0, 1),
+        ({"seed": "2147483648", "experts": "101"}, 4, 10),
+        ({"seed": "-1", "experts": "0"}, 4, 10),
+        ({"seed": "two", "experts": "²"}, 4, 10),
+        ({}, 4, 10),
+    ],
+)
+def test_a_link_to_the_form_may_name_seed_and_experts(link: dict[str, str], seed: int, experts: int) -> None:
+    base = replace(PRESETS["robust"], seed=4)
+    wanted = replace(base, seed=seed, model=replace(base.model, experts=experts))
+    assert changed_by_link(base, link) == wanted
 
 
 def test_why_a_preset_has_no_time_is_said() -> None:

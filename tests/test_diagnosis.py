@@ -10,7 +10,7 @@ import pytest
 from icm.files import PROJECT
 from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
-from icm.measure.diagnosis import Diagnosis, diagnose
+from icm.measure.diagnosis import Diagnosis, diagnose, groups
 from icm.measure.evaluation import examples_of_one, networks
 from icm.measure.faults import Faults, faults
 from icm.runs.run import SHIPPED
@@ -95,7 +95,7 @@ def test_while_the_experts_are_still_alike_nothing_is_said() -> None:
     alike = np.random.default_rng(0).normal(0, 0.3, (6, 360))
     found = diagnose(alike)
     assert found.verdict == "undecided"
-    assert found.in_words() == "The experts do not differ enough yet for anything to be said."
+    assert found.in_words().startswith("The experts do not differ enough yet")
 
 
 def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
@@ -109,9 +109,18 @@ def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
     assert first == "E6 idles: it wins 0.0% of 360 images."
     assert second.startswith("E4 has too much to do: its images are of two kinds, ")
     assert second.endswith(" apart, and the smaller makes 50%.")
-    assert third.startswith("E2 and E5 share a kind: their images are 0.0")
+    assert third.startswith("E2 and E5 share a kind: their images are at most 0.0")
     few = diagnose(scores(ONE_EACH)[:, ::6])
-    assert few.evidence() == ["Of E0, E1, E2, E3, E4 and E5 nothing is said: fewer than 12 images."]
+    assert (few.verdict, few.evidence()) == ("undecided", [])
+    assert few.roles() == dict.fromkeys(range(KINDS), "wins 17%")
+    known = diagnose(np.delete(scores(ONE_EACH), np.s_[:50], axis=1))  # E0 has ten images left
+    assert known.evidence() == ["Of E0 nothing is said: fewer than 12 images."]
+
+
+def test_who_share_with_one_another_are_one_group() -> None:
+    assert groups([(1, 2), (5, 6), (2, 3)]) == [[1, 2, 3], [5, 6]]
+    assert groups([(1, 2), (3, 4), (2, 4)]) == [[1, 2, 3, 4]]
+    assert groups([]) == []
 
 
 def test_faults_by_the_truth_are_counted_against_those_found() -> None:
@@ -125,6 +134,15 @@ def test_faults_by_the_truth_are_counted_against_those_found() -> None:
     nothing = diagnose(scores(ONE_EACH))
     assert truth.counts(nothing) == {name: [0, 0, 1] for name in ("idle", "overloaded", "duplicates")}
     assert faults(scores(ONE_EACH), KINDS).counts(diagnose(table))["overloaded"] == [0, 1, 0]
+
+
+def test_beside_the_truth_it_is_said_what_was_missed_and_what_is_not_so() -> None:
+    table = scores([*ONE_EACH, [2]])
+    assert faults(table, KINDS).beside(diagnose(table)) == "The truth says the same."
+    truth = Faults(idle=[7], overloaded=[0], duplicates=[(1, 3), (3, 4)])
+    assert truth.beside(diagnose(table)) == (
+        "The truth disagrees; missed: E7 idles, E0 has two kinds, E1, E3 and E4 share one; not so: E2 and E6 share one."
+    )
 
 
 def test_neither_the_order_of_the_images_nor_how_clear_they_are_matters() -> None:

@@ -6,6 +6,7 @@ column of an image's scores tells of what kind it is. An expert whose images are
 images are of one kind share it. Both are asked of the silhouette (Rousseeuw, 1987): how much nearer an image is to its own group than
 to the other, from -1 to 1; about 0 where the two groups are one. No mechanism is known here, and no original."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -19,6 +20,7 @@ ONE_KIND = 0.2  # silhouette up to which the images of two experts are one kind
 ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
 LEAST_PART = 0.2  # of an expert's images, that its second kind must have
 LEAST_IMAGES = 12  # of an expert, below which nothing is said of their kinds
+UNTOLD = 0.2  # of the images, from which too many are won by experts of which nothing is said
 
 Verdict = Literal["right", "too many", "too few", "unevenly shared", "undecided"]
 
@@ -53,11 +55,12 @@ class Diagnosis:
     @property
     def surplus(self) -> int:
         """How many experts the others could do without: those that idle, and of those that share one kind all but one."""
-        group = {expert: expert for expert in self.share}
-        for one, other in self.duplicates:
-            joined, kept = group[other], group[one]
-            group = {expert: kept if mine == joined else mine for expert, mine in group.items()}
-        return len(self.idle) + len(group) - len(set(group.values()))
+        return len(self.idle) + sum(len(each) - 1 for each in groups(self.duplicates))
+
+    @property
+    def silent(self) -> list[int]:
+        """Who wins too few images for their kinds to be told, and too many to be idle."""
+        return [expert for expert in self.share if expert not in self.apart and expert not in self.idle]
 
     @property
     def missing(self) -> int:
@@ -67,8 +70,9 @@ class Diagnosis:
     @property
     def verdict(self) -> Verdict:
         """Whether the number of experts fits the number of kinds."""
-        if len(self.apart) < 2 or self.ahead < ALIKE or self.surplus == len(self.share) - 1:
-            return "undecided"  # nobody differs from the others yet
+        alike = self.ahead < ALIKE or self.surplus == len(self.share) - 1
+        if alike or len(self.apart) < 2 or sum(self.share[each] for each in self.silent) > UNTOLD:
+            return "undecided"
         if self.missing and self.surplus:
             return "unevenly shared"
         return "too few" if self.missing else "too many" if self.surplus else "right"
@@ -77,6 +81,20 @@ class Diagnosis:
     def fitting(self) -> int:
         """How many experts would fit what was seen."""
         return len(self.share) - self.surplus + self.missing
+
+    def roles(self) -> dict[int, str]:
+        """A word or two for each expert."""
+        if self.verdict == "undecided":
+            return {expert: f"wins {share:.0%}" for expert, share in self.share.items()}
+        shared = {
+            expert: [
+                f"E{other}" for pair in self.duplicates if expert in pair for other in pair if other != expert
+            ]
+            for expert in self.share
+        }
+        known = dict.fromkeys(self.share, "too few images") | dict.fromkeys(self.apart, "one kind")
+        known |= {expert: f"shares with {', '.join(with_)}" for expert, with_ in shared.items() if with_}
+        return known | dict.fromkeys(self.overloaded, "two kinds") | dict.fromkeys(self.idle, "idle")
 
     def in_words(self) -> str:
         """The verdict, as a sentence."""
@@ -87,11 +105,13 @@ class Diagnosis:
             "too few": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds: the number looks too small.",
             "unevenly shared": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds while "
             f"{_counted(self.surplus, 'other', 'others').lower()} could go: the number may be right, the sharing is not.",
-            "undecided": "The experts do not differ enough yet for anything to be said.",
+            "undecided": "The experts do not differ enough yet, or win too few images each, for anything to be said.",
         }[self.verdict]
 
     def evidence(self) -> list[str]:
         """A sentence for each thing that is wrong, with what it was seen by."""
+        if self.verdict == "undecided":
+            return []
         told = [
             f"E{each} idles: it wins {self.share[each]:.1%} of {self.images:,} images." for each in self.idle
         ]
@@ -99,21 +119,28 @@ class Diagnosis:
             f"E{each} has too much to do: its images are of two kinds, {self.apart[each]:.2f} apart, and the smaller makes {self.part[each]:.0%}."
             for each in self.overloaded
         ]
-        told += [
-            f"E{one} and E{other} share a kind: their images are {max(self.between[one, other], 0):.2f} apart."
-            for one, other in self.duplicates
-        ]
-        silent = [each for each in self.share if each not in self.apart and each not in self.idle]
-        if silent:
-            told.append(f"Of {_named(silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
+        for each in groups(self.duplicates):
+            apart = [self.between[pair] for pair in self.duplicates if pair[0] in each]
+            told.append(f"{named(each)} share a kind: their images are at most {max(*apart, 0.0):.2f} apart.")
+        if self.silent:
+            told.append(f"Of {named(self.silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
         return told
+
+
+def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Who is joined by these pairs, directly or through others: [[1, 2, 3], [5, 6]] for (1, 2), (5, 6) and (2, 3)."""
+    found: list[set[int]] = []
+    for pair in pairs:
+        joined = [each for each in found if each & {*pair}]
+        found = [each for each in found if each not in joined] + [set(pair).union(*joined)]
+    return sorted(sorted(each) for each in found)
 
 
 def _counted(count: int, one: str, several: str) -> str:
     return f"One {one}" if count == 1 else f"{count} {several}"
 
 
-def _named(experts: list[int]) -> str:
+def named(experts: Sequence[int]) -> str:
     """E0, E1 and E2."""
     names = [f"E{each}" for each in experts]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
@@ -122,7 +149,7 @@ def _named(experts: list[int]) -> str:
 def diagnose(scores: Float[np.ndarray, "expert image"]) -> Diagnosis:
     """The diagnosis of experts whose answers to images of a mixture were given these scores; -inf for who does not play.
 
-    Some 300 images say enough of ten experts."""
+    Some thirty images for each expert say enough."""
     plays = np.isfinite(scores).all(axis=1)
     winner = scores.argmax(axis=0)
     looks = _looks(scores[plays])

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float
 
-from icm.measure.diagnosis import Diagnosis
+from icm.measure.diagnosis import Diagnosis, groups, named
 from icm.ownership import IDLE
 
 SERVES = 0.2  # an expert serves a mechanism that at least this share of the images that it won came from
@@ -20,6 +20,21 @@ class Faults:
     idle: list[int]  # wins next to nothing
     overloaded: list[int]  # serves two mechanisms or more
     duplicates: list[tuple[int, int]]  # most of what either wins is of the same mechanism
+
+    def beside(self, found: Diagnosis) -> str:
+        """What the diagnosis missed, and what it says that is not so, as a sentence."""
+        missed = _said(
+            {*self.idle} - {*found.idle},
+            {*self.overloaded} - {*found.overloaded},
+            {*self.duplicates} - {*found.duplicates},
+        )
+        wrong = _said(
+            {*found.idle} - {*self.idle},
+            {*found.overloaded} - {*self.overloaded},
+            {*found.duplicates} - {*self.duplicates},
+        )
+        told = [f"missed: {missed}" for _ in missed[:1]] + [f"not so: {wrong}" for _ in wrong[:1]]
+        return f"The truth disagrees; {'; '.join(told)}." if told else "The truth says the same."
 
     def counts(self, found: Diagnosis) -> dict[str, list[int]]:
         """Of each kind of fault how many were found, how many are none, and how many were missed."""
@@ -49,6 +64,13 @@ def faults(scores: Float[np.ndarray, "expert image"], mechanisms: int) -> Faults
             if parts[one].argmax() == parts[other].argmax()
         ],
     )
+
+
+def _said(idle: set[int], overloaded: set[int], duplicates: set[tuple[int, int]]) -> str:
+    """These faults in words, one after the other."""
+    found = [f"E{each} idles" for each in sorted(idle)]
+    found += [f"E{each} has two kinds" for each in sorted(overloaded)]
+    return ", ".join(found + [f"{named(each)} share one" for each in groups(sorted(duplicates))])
 
 
 def _counts(found: Sequence[Hashable], true: Sequence[Hashable]) -> list[int]:

@@ -4,7 +4,10 @@ Caches serve the whole server for as long as it runs. So whatever a result depen
 and is part of its key. Pictures of experts depend on a snapshot and on digits: `SnapshotKey`."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,12 @@ import torch
 from icm.config import RunConfig
 from icm.images.batches import as_images
 from icm.images.digits import Digits, Source, data_root, load_digits, resolve_source, source_at_hand
-from icm.images.mechanisms import parse
+from icm.images.mechanisms import Mechanism, parse
 from icm.images.unseen import Look, Unseen, load_unseen
+from icm.measure.diagnosis import Diagnosis, diagnose
 from icm.measure.dots import SIDE, answers_to_dots
-from icm.measure.evaluation import Evaluation, Examples, examples, examples_of_one, networks
+from icm.measure.evaluation import Evaluation, Examples, evaluate, examples, examples_of_one, networks
+from icm.measure.faults import Faults, faults
 from icm.measure.fingerprint import fingerprint
 from icm.measure.reader import Reader, load_reader
 from icm.measure.replay import Replay, replay
@@ -29,6 +34,7 @@ from icm.method.networks import Discriminator, ExpertBank
 from icm.ownership import owners, win_share
 from icm.runs.history import run_history
 from icm.runs.run import Run
+from icm.shapes import Pixels
 from icm.show.experts import badge, colour
 from icm.show.mosaics import picture_table
 from pages.ui import html
@@ -36,9 +42,11 @@ from pages.ui.others import Others
 
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
+JUDGED_IMAGES = 30  # for each expert
 FINGERPRINT_IMAGES = 6
 RESPONSE_DIGITS = 16
 torch.set_num_threads(1)  # the other cores are the trainer's
+JUDGE = ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1))
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,26 @@ def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
     frames = {(1, column): colour(expert) for column, winner in enumerate(winners) if winner == expert}
     table = picture_table(rows[:, :, 0].numpy(), ["input", badge(expert), "original"], columns, frames)
     return html.png(table)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY)
+def judged(key: SnapshotKey) -> "Future[tuple[int, Diagnosis, Faults]]":
+    """After which step, what is wrong with the experts as their scores tell, and by the truth. It is found in a thread of its own."""
+    mechanisms = parse(key.config.mechanisms)
+    through_each = ceil(JUDGED_IMAGES * key.config.model.experts / len(mechanisms))
+    held_out = digits(key.source, key.root).test[:through_each]
+    return JUDGE.submit(_judge, key.step, *networks_of(key), held_out, mechanisms)
+
+
+def _judge(
+    step: int,
+    bank: ExpertBank,
+    discriminator: Discriminator,
+    held_out: Pixels,
+    mechanisms: Sequence[Mechanism],
+) -> tuple[int, Diagnosis, Faults]:
+    scores = evaluate(bank, discriminator, held_out, mechanisms).scores
+    return step, diagnose(scores), faults(scores, len(mechanisms))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY)

@@ -35,6 +35,7 @@ EXPERTS_CARRY = (0.5, 0.25)
 DISCRIMINATOR_CARRIES = (0.9, 0.5)
 LEAST_GAIN = 3.0  # dB over doing nothing, half the squared error: with less on the digits there is little to carry over
 LEAST_ROUTING = 0.5  # of the digits' images, as above
+MOST_SEED, MOST_EXPERTS = 2**31 - 1, 100  # that Train's form takes
 REFERRED = "the digits"  # what the others are compared with
 
 
@@ -55,9 +56,22 @@ def seconds_for_a_row(seen: RunView) -> float:
 
 def step_in_link(said: str | None, newest: int) -> int | None:
     """The step that a link names, if the run has got there; None for the newest and for what is no step."""
-    if said is None or not said.isascii() or not said.isdecimal():
-        return None
-    return int(said) if int(said) < newest else None
+    return number_in_link(said, newest - 1)
+
+
+def changed_by_link(config: RunConfig, link: Mapping[str, str]) -> RunConfig:
+    """The settings with the seed and the number of experts that a link names; what is no such number changes nothing."""
+    seed, experts = (
+        number_in_link(link.get("seed"), MOST_SEED),
+        number_in_link(link.get("experts"), MOST_EXPERTS),
+    )
+    model = config.model if not experts else replace(config.model, experts=experts)
+    return replace(config, model=model, seed=config.seed if seed is None else seed)
+
+
+def number_in_link(said: str | None, most: int) -> int | None:
+    """The whole number up to `most` that a link names, None for anything else."""
+    return int(said) if said and said.isascii() and said.isdecimal() and int(said) <= most else None
 
 
 def place_in_link(said: str | None, count: int) -> int:

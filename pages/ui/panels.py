@@ -10,7 +10,7 @@ from icm.runs.history import History, Span
 from icm.runs.status import RunState
 from icm.show import charts
 from icm.show.legible import Option, on_page
-from pages.ui import clock, html, run_view
+from pages.ui import clock, run_view
 from pages.ui.html import plain
 from pages.ui.run_view import METRIC_HELP, STATE_HELP, STATES, RunView
 
@@ -67,18 +67,6 @@ def numbers(values: dict[str, str]) -> None:
     with st.container(horizontal=True):
         for name, value in values.items():
             st.metric(name, value, help=METRIC_HELP[name], border=True, width="stretch")
-
-
-def ownership_chips(history: History, specs: Sequence[str]) -> None:
-    """Who owns what, over the newest images: for each expert that plays a chip in its colour, in words."""
-    wins = history.recent().wins[0]
-    words = run_view.role_words(wins, specs)
-    unowned = run_view.unowned_words(wins, specs)
-    if len(unowned) == len(specs):
-        st.caption("No expert owns a mechanism yet: none wins more than half of the images of any.")
-        return
-    playing = {expert: words[expert] for expert in history.plays()}
-    st.html(html.chips(playing, unowned))
 
 
 def chart(

@@ -14,6 +14,7 @@ from icm.images.mechanisms import KINDS, Mechanism, parse
 from icm.jobs.devices import devices as devices_here
 from icm.presets import preset
 from pages.ui import pictures
+from pages.ui.decisions import MOST_EXPERTS, MOST_SEED
 from pages.ui.html import plain
 from pages.ui.told import told
 
@@ -21,7 +22,11 @@ COLUMNS = 5  # mechanisms in a row
 # A browser's numbers have gaps beyond 2^53, about 9e15, and a click on + adds a tenth of the value.
 LARGEST = 1e15
 HELP = field_sentences(RunConfig)
-MOST = {"seed": 2**31 - 1, "model.experts": 100, "training.steps": 1_000_000}  # in the boxes above the form
+MOST = {
+    "seed": MOST_SEED,
+    "model.experts": MOST_EXPERTS,
+    "training.steps": 1_000_000,
+}  # in the boxes above the form
 
 
 def refuse_unshowable(config: RunConfig) -> None:

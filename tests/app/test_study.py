@@ -74,6 +74,11 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
         assert {curve["step"] == steps for curve in map(dict, each["curves"].values())} == {True}
         assert len(each["curves"]["builtin"]["read_restored"]) == len(steps)
         np.testing.assert_allclose(np.sum([each["won"], each["won_first"]], axis=2), 1, atol=0.01)
+        assert {name: len(counts) for name, counts in each["diagnosed"].items()} == {
+            "idle": 3,
+            "overloaded": 3,
+            "duplicates": 3,
+        }
 
     # What is finished is neither run nor measured again.
     before = {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")}

@@ -1,0 +1,96 @@
+"""What is wrong with a run's experts, told from scores alone; beside it, for who switches that on, what the truth says.
+
+The digits go through the experts in a thread of their own: neither a page that looks at a live run again and again waits for them, nor
+the rest of the page of a run that has ended."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from icm.measure.diagnosis import Diagnosis
+from icm.measure.faults import Faults
+from icm.runs.history import History
+from pages.ui import html, run_view
+from pages.ui.run_view import RunView
+
+HELP = (
+    "Nothing is looked at but the discriminator's scores of every expert's answers to held-out digits, changed by the run's "
+    "mechanisms. Images that these scores tell apart are of different kinds. How far two groups are apart is their silhouette: "
+    "at 0 they are one, at 1 nothing lies between them."
+)
+ICONS = {
+    "right": ":material/check_circle:",
+    "too many": ":material/group_remove:",
+    "too few": ":material/group_add:",
+    "unevenly shared": ":material/balance:",
+    "undecided": ":material/hourglass_empty:",
+}
+Judged = tuple[int, Diagnosis, Faults]  # after which step
+
+
+def panel(seen: RunView, then: History, snapshots: Sequence[int]) -> DeltaGenerator:
+    """The diagnosis of the last of `snapshots`, or for now an older one, or a place for it, which `finish` fills. Returns that place."""
+    with st.container(border=True, key="diagnosis"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown("**Without the truth** · what the scores alone say", help=HELP)
+            st.toggle("Compare with the truth", key="truth", bind="query-params", width="content")
+        place = st.empty()
+    begun = begin(seen, snapshots)
+    if begun.done():
+        st.session_state["judged"] = seen.run.id, seen.run.created, begun
+    *of, judged = st.session_state.get("judged", (None, None))
+    with place.container():
+        if of == [seen.run.id, seen.run.created]:
+            show(seen, then, judged.result())
+        else:
+            st.caption("The experts are being judged.")
+            st.html(html.chips(dict.fromkeys(then.plays(), "…"), ()))
+    return place
+
+
+def finish(place: DeltaGenerator, seen: RunView, then: History, snapshots: Sequence[int]) -> None:
+    """Waits for what `panel` has begun, where the page does not look again by itself."""
+    begun = begin(seen, snapshots)
+    if seen.live or st.session_state.get("judged", ())[2:] == (begun,):
+        return
+    judged = begun.result()
+    st.session_state["judged"] = seen.run.id, seen.run.created, begun
+    with place.container():
+        show(seen, then, judged)
+
+
+def begin(seen: RunView, snapshots: Sequence[int]) -> "Future[Judged]":
+    from pages.ui import cached  # it needs torch, which takes seconds to import the first time
+
+    return cached.judged(cached.snapshot_key(seen.run, snapshots[-1]))
+
+
+def show(seen: RunView, then: History, judged: Judged) -> None:
+    step, diagnosis, truth = judged
+    words, wins = diagnosis.roles(), then.recent().wins[0]
+    compared = st.session_state.get("truth", False)
+    if compared:
+        undone = run_view.role_words(wins, seen.mechanisms)
+        words = {expert: f"{said} · {undone[expert]}" for expert, said in words.items()}
+    st.markdown(f"{ICONS[diagnosis.verdict]} {diagnosis.in_words()}")
+    st.html(html.chips(words, run_view.unowned_words(wins, seen.mechanisms) if compared else ()))
+    told = [*diagnosis.evidence(), f"After step {step:,}, by {diagnosis.images:,} images."]
+    if compared:
+        told.append(truth.beside(diagnosis))
+    st.caption(" ".join(told))
+    if not seen.live and diagnosis.verdict not in ("right", "undecided"):
+        start_again(seen, diagnosis)
+
+
+def start_again(seen: RunView, diagnosis: Diagnosis) -> None:
+    """A button to Train, with the settings of this run but for what the diagnosis would have otherwise."""
+    link = {"like": seen.run.id}
+    if diagnosis.fitting == len(diagnosis.share):
+        words, link["seed"] = "Start again with another seed", str(seen.config.seed + 1)
+    else:
+        words = f"Start again with {run_view.counted(diagnosis.fitting, 'expert')}"
+        link["experts"] = str(diagnosis.fitting)
+    if st.button(words, icon=":material/replay:", key="start-again"):
+        st.switch_page("train.py", query_params=link)
