@@ -17,7 +17,7 @@ from icm.errors import ActionableError
 SCHEMA = 1
 MOST_STEPS = 10**9  # as far as SNAPSHOTS in jobs/trainer.py goes
 
-# What stands for each mechanism in pictures and lists. The paper's ten.
+# What stands for each mechanism in pictures and lists, the paper's ten first.
 SYMBOLS = {
     "right": "→",
     "left": "←",
@@ -29,8 +29,18 @@ SYMBOLS = {
     "up_left": "↖",
     "contrast": "◐",
     "noise": "░",
+    "rotation": "↻",
+    "scale": "⤡",
+    "shear": "▱",
+    "flip": "⇄",
+    "wave": "∿",
+    "elastic": "≋",
+    "blur": "◌",
+    "occlusion": "■",
+    "speckle": "⁘",
+    "gamma": "γ",
 }
-PAPER_MECHANISMS = tuple(SYMBOLS)
+PAPER_MECHANISMS = tuple(SYMBOLS)[:10]
 
 
 def mechanism_title(spec: str) -> str:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from icm.config import mechanism_title
 from icm.images import sketch
 from icm.runs.run import Run
-from pages.ui import inside, link, picker, words
+from pages.ui import decisions, inside, link, picker, words
 from pages.ui.given import Grey, what_is_given
 from pages.ui.pad import DRAWN
 from pages.ui.run_view import roles_of
@@ -36,6 +36,9 @@ SETTINGS_LAST = """<style>@media(max-width:640px){
 }</style>"""
 
 
+MORE = "Mechanisms beside the paper's ten, such as a rotation. No expert of the run in the box has met them."
+
+
 def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
     """The chosen stage, and the specs of the mechanisms in the order in which they are applied."""
     from icm.images.mechanisms import KINDS
@@ -55,13 +58,16 @@ def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
         )
         or "centred"
     )
-    st.markdown(
-        "Then change it by · tap one, + adds another",
-        help="Applied one after the other. Tap the chosen one again for none.",
-    )
-    pictures = {} if given is None else claims.changed_by(seen_as(given, stage), list(KINDS))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "Then change it by · tap one, + adds another",
+            help="Applied one after the other. Tap the chosen one again for none.",
+        )
+        more = st.toggle("More", key="more", bind="query-params", width="content", help=MORE)
     chosen = in_link()
-    tiles("mechanisms", list(KINDS), pictures, list(chosen), on_choose=choose)
+    names = decisions.offered(KINDS, run.config().mechanisms, list(chosen), more)
+    pictures = {} if given is None else claims.changed_by(seen_as(given, stage), names)
+    tiles("mechanisms", names, pictures, list(chosen), on_choose=choose)
     for name, strength in chosen.items():
         strength_of(name, strength)
         how_far(run, step, name, strength)

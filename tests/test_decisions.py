@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from icm.config import RunConfig
+from icm.config import PAPER_MECHANISMS, RunConfig
 from icm.measure.evaluation import Evaluation
 from icm.presets import PRESETS, preset
 from icm.runs.index import IndexedRun
@@ -25,6 +25,7 @@ from pages.ui.decisions import (
     frequencies_for,
     lines_of_card,
     next_preset,
+    offered,
     pace,
     place_in_link,
     run_like,
@@ -101,6 +102,17 @@ def test_a_link_to_the_form_may_name_seed_and_experts(link: dict[str, str], seed
     base = replace(PRESETS["robust"], seed=4)
     wanted = replace(base, seed=seed, model=replace(base.model, experts=experts))
     assert changed_by_link(base, link) == wanted
+
+
+def test_the_papers_mechanisms_are_offered_with_those_of_the_run_and_the_chosen_ones() -> None:
+    known = [*PAPER_MECHANISMS, "rotation", "scale", "blur"]
+    assert offered(known, ("right=3", "blur=2"), ["rotation"], more=False) == [
+        *PAPER_MECHANISMS,
+        "rotation",
+        "blur",
+    ]
+    assert offered(known, ("right",), [], more=False) == [*PAPER_MECHANISMS]
+    assert offered(known, (), [], more=True) == known
 
 
 def test_why_a_preset_has_no_time_is_said() -> None:

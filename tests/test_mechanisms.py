@@ -25,7 +25,7 @@ def generator() -> torch.Generator:
 
 
 def interior_image() -> torch.Tensor:
-    """Three images, not square, whose ink no shift of up to 6 pixels pushes out."""
+    """Three images, not square, whose ink no shift of up to 6 pixels pushes out, nor a slant of one pixel a row."""
     images = torch.zeros(3, 1, 24, 28)
     images[..., 8:16, 9:19] = torch.rand(3, 1, 8, 10, generator=generator())
     return images
@@ -92,10 +92,105 @@ def test_each_image_gets_its_own_mechanism() -> None:
 def test_the_papers_ten_are_the_table_at_its_default_strengths() -> None:
     from icm.config import PAPER_MECHANISMS
 
-    assert [mechanism.name for mechanism in parse(PAPER_MECHANISMS)] == list(KINDS)
+    assert [mechanism.name for mechanism in parse(PAPER_MECHANISMS)] == list(KINDS)[:10]
     strengths = {mechanism.name: mechanism.strength for mechanism in parse(PAPER_MECHANISMS)}
     assert strengths["noise"] == 0.25  # a variance
     assert all(strengths[name] == 4 for name in MOVED)  # pixels
+
+
+def at(*places: tuple[int, int], size: int = 25) -> torch.Tensor:
+    """One image, bright at these rows and columns from its centre."""
+    image = torch.zeros(1, 1, size, size)
+    for row, column in places:
+        image[0, 0, size // 2 + row, size // 2 + column] = 1
+    return image
+
+
+@pytest.mark.parametrize(
+    ("spec", "before", "after"),
+    [
+        ("rotation=90", (0, 5), (5, 0)),  # clockwise, rows count downwards
+        ("rotation=180", (2, 5), (-2, -5)),
+        ("flip", (3, 5), (3, -5)),
+        ("shear=0.5", (4, 1), (4, 3)),
+        ("shear=0.5", (-4, 1), (-4, -1)),
+        ("wave=3", (4, 0), (4, 3)),  # a quarter of sixteen rows below the centre
+        ("wave=3", (-4, 0), (-4, -3)),
+        ("wave=3", (0, 2), (0, 2)),
+    ],
+)
+def test_ink_goes_where_the_name_says(spec: str, before: tuple[int, int], after: tuple[int, int]) -> None:
+    (mechanism,) = parse([spec])
+    moved = apply_one(at(before), mechanism, generator())
+    torch.testing.assert_close(moved, at(after), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_a_scaled_square_has_the_area_that_its_factor_says(factor: float) -> None:
+    square = torch.zeros(1, 1, 32, 32)
+    square[..., 10:22, 10:22] = 1
+    (mechanism,) = parse([f"scale={factor}"])
+    scaled = apply_one(square, mechanism, generator())
+    assert scaled.sum().item() == pytest.approx(144 * factor**2, rel=0.01)
+    torch.testing.assert_close(scaled, scaled.flip(-1).flip(-2), rtol=0, atol=1e-5)  # about the centre
+
+
+def test_blur_keeps_the_ink_and_spreads_it_by_its_deviation() -> None:
+    (mechanism,) = parse(["blur=2"])
+    blurred = apply_one(at((0, 0), size=31), mechanism, generator())
+    far = torch.arange(31) - 15
+    assert blurred.sum().item() == pytest.approx(1, abs=1e-4)
+    assert (blurred[0, 0].sum(dim=0) * far**2).sum().item() == pytest.approx(4, rel=0.05)
+
+
+def test_an_occlusion_is_one_grey_square_of_its_size_in_another_place_of_each_image() -> None:
+    (mechanism,) = parse(["occlusion=7"])
+    hidden = apply_one(torch.zeros(500, 1, 20, 24), mechanism, generator())
+    assert set(hidden.unique().tolist()) == {0.0, 0.5}
+    corners = set()
+    for image in hidden[:, 0]:
+        rows, columns = (image.sum(dim=axis).nonzero() for axis in (1, 0))
+        assert (len(rows), len(columns), int((image > 0).sum())) == (7, 7, 49)
+        corners.add((int(rows[0]), int(columns[0])))
+    assert len(corners) > 150
+    assert {row for row, _ in corners} == set(range(14))  # also at the borders
+
+
+def test_speckle_makes_its_share_of_the_pixels_black_or_white() -> None:
+    (mechanism,) = parse(["speckle=0.3"])
+    speckled = apply_one(torch.full((64, 1, 32, 32), 0.5), mechanism, generator())
+    for value in (0.0, 1.0):
+        assert (speckled == value).float().mean().item() == pytest.approx(0.15, abs=0.01)
+    assert (speckled == 0.5).float().mean().item() == pytest.approx(0.7, abs=0.01)
+
+
+def test_an_elastic_deformation_is_smooth_moves_by_its_strength_and_is_another_for_each_image() -> None:
+    """Two slopes as images: what is read off them is where each pixel was taken from."""
+    size = 64
+    slope = (torch.arange(size) + 0.5).expand(200, 1, size, size) / size
+    (mechanism,) = parse(["elastic=2"])
+    for images, axis in ((slope, 3), (slope.transpose(2, 3), 2)):
+        moved = (apply_one(images, mechanism, generator()) - images)[..., 12:-12, 12:-12] * size
+        assert moved.std().item() == pytest.approx(2, rel=0.1)
+        assert moved.diff(dim=axis).abs().max() < 2.5  # neighbours stay neighbours
+        assert (moved[0] - moved[1]).abs().max() > 1
+        assert moved.mean(dim=0).abs().max() < 0.6
+
+
+def test_gamma_darkens_greys_and_leaves_black_and_white() -> None:
+    (mechanism,) = parse(["gamma=2"])
+    assert apply_one(
+        torch.tensor([0.0, 0.5, 1.0]).view(1, 1, 1, 3), mechanism, generator()
+    ).flatten().tolist() == [0, 0.25, 1]
+
+
+def test_what_is_random_comes_from_the_generator(batch: Batch) -> None:
+    for name in ("noise", "elastic", "occlusion", "speckle"):
+        (mechanism,) = parse([name])
+        once, again = (apply_one(batch.original, mechanism, generator()) for _ in range(2))
+        other = apply_one(batch.original, mechanism, torch.Generator().manual_seed(6))
+        assert torch.equal(once, again)
+        assert not torch.equal(once, other)
 
 
 @pytest.mark.parametrize(

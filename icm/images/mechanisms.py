@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
-from torch.nn import functional
 
 from icm.config import SYMBOLS, ConfigError, mechanism_title
+from icm.images import changes
 
 Function = Callable[
     [Float[Tensor, "batch 1 height width"], float, Generator], Float[Tensor, "batch 1 height width"]
@@ -56,14 +56,6 @@ class Mechanism:
         return self.name if self.strength == self.kind.default else f"{self.name}={self.strength:g}"
 
 
-def _shift(images: Float[Tensor, "batch 1 height width"], right: int, down: int):
-    """The images moved by whole pixels. Ink that leaves the picture is lost, and background (0) comes in."""
-    padded = functional.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)))
-    height, width = images.shape[-2:]
-    top, left = max(-down, 0), max(-right, 0)
-    return padded[..., top : top + height, left : left + width]
-
-
 def _translation(name: str, words: str, right: int, down: int) -> MechanismKind:
     return MechanismKind(
         sentence=f"Moved {words}",
@@ -73,23 +65,16 @@ def _translation(name: str, words: str, right: int, down: int) -> MechanismKind:
         low=1.0,
         high=6.0,
         step=1.0,
-        function=lambda images, strength, generator: _shift(
+        function=lambda images, strength, generator: changes.shifted(
             images, right * int(strength), down * int(strength)
         ),
-        inverse=lambda images, strength: _shift(images, -right * int(strength), -down * int(strength)),
+        inverse=lambda images, strength: changes.shifted(
+            images, -right * int(strength), -down * int(strength)
+        ),
     )
 
 
-def _contrast(images: Float[Tensor, "batch 1 height width"], amount: float) -> Tensor:
-    return (1 - amount) * images + amount * (1 - images)
-
-
-def _noise(images: Float[Tensor, "batch 1 height width"], variance: float, generator: Generator) -> Tensor:
-    noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=generator.device)
-    return (images + variance**0.5 * noise.to(images.device)).clamp(0, 1)
-
-
-# The default strengths are the paper's.
+# The paper's ten, with its strengths as the default ones, then others.
 KINDS: dict[str, MechanismKind] = {
     "right": _translation("right", "right", 1, 0),
     "left": _translation("left", "left", -1, 0),
@@ -107,7 +92,7 @@ KINDS: dict[str, MechanismKind] = {
         low=0.6,  # at 0.5 every image is plain grey, and nothing can invert it
         high=1.0,
         step=0.05,
-        function=lambda images, amount, generator: _contrast(images, amount),
+        function=lambda images, amount, generator: changes.mixed(images, 1 - images, amount),
         inverse=lambda images, amount: (images - amount) / (1 - 2 * amount),
     ),
     "noise": MechanismKind(
@@ -118,8 +103,118 @@ KINDS: dict[str, MechanismKind] = {
         low=0.01,
         high=1.0,
         step=0.01,
-        function=_noise,
+        function=changes.noisy,
         inverse=None,
+    ),
+    "rotation": MechanismKind(
+        sentence="Turned clockwise about the centre",
+        symbol=SYMBOLS["rotation"],
+        unit="degrees",
+        default=25.0,
+        low=5.0,
+        high=180.0,
+        step=5.0,
+        function=lambda images, degrees, generator: changes.rotated(images, degrees),
+        inverse=None,  # pixels are mixed
+    ),
+    "scale": MechanismKind(
+        sentence="Made smaller or larger about the centre",
+        symbol=SYMBOLS["scale"],
+        unit="times its size",
+        default=0.7,
+        low=0.4,
+        high=1.6,
+        step=0.1,
+        function=lambda images, factor, generator: changes.scaled(images, factor),
+        inverse=None,
+    ),
+    "shear": MechanismKind(
+        sentence="Slanted: each row moved by whole pixels, the more the farther it is from the middle",
+        symbol=SYMBOLS["shear"],
+        unit="px of shift a row",
+        default=0.5,
+        low=0.1,
+        high=1.0,
+        step=0.1,
+        function=lambda images, slope, generator: changes.sheared(images, slope),
+        inverse=lambda images, slope: changes.sheared(images, -slope),
+    ),
+    "flip": MechanismKind(
+        sentence="Left and right swapped",
+        symbol=SYMBOLS["flip"],
+        unit="share of the mirrored image",
+        default=1.0,
+        low=0.6,  # at 0.5 every image is its own mirror image, and nothing can undo it
+        high=1.0,
+        step=0.05,
+        function=lambda images, share, generator: changes.mixed(images, images.flip(-1), share),
+        inverse=lambda images, share: changes.unmixed(images, images.flip(-1), share),
+    ),
+    "wave": MechanismKind(
+        sentence="Each row moved by whole pixels, to the right and to the left by turns",
+        symbol=SYMBOLS["wave"],
+        unit="pixels",
+        default=4.0,
+        low=1.0,
+        high=6.0,
+        step=1.0,
+        function=lambda images, pixels, generator: changes.waved(images, pixels),
+        inverse=lambda images, pixels: changes.waved(images, -pixels),
+    ),
+    "elastic": MechanismKind(
+        sentence="Deformed smoothly, each image in its own way",
+        symbol=SYMBOLS["elastic"],
+        unit="px of displacement",
+        default=2.0,
+        low=0.5,
+        high=5.0,
+        step=0.5,
+        function=changes.deformed,
+        inverse=None,
+    ),
+    "blur": MechanismKind(
+        sentence="Blurred by a Gaussian",
+        symbol=SYMBOLS["blur"],
+        unit="px of standard deviation",
+        default=1.5,
+        low=0.5,
+        high=4.0,
+        step=0.5,
+        function=lambda images, deviation, generator: changes.blurred(images, deviation),
+        inverse=None,
+    ),
+    "occlusion": MechanismKind(
+        sentence="Behind a grey square somewhere",
+        symbol=SYMBOLS["occlusion"],
+        unit="pixels",
+        default=10.0,
+        low=4.0,
+        high=20.0,
+        step=1.0,
+        function=changes.occluded,
+        inverse=None,
+    ),
+    "speckle": MechanismKind(
+        sentence="Some pixels made black or white (salt and pepper)",
+        symbol=SYMBOLS["speckle"],
+        unit="share of the pixels",
+        default=0.3,
+        low=0.05,
+        high=0.9,
+        step=0.05,
+        function=changes.speckled,
+        inverse=None,
+    ),
+    "gamma": MechanismKind(
+        sentence="Greys darkened: every pixel raised to a power",
+        symbol=SYMBOLS["gamma"],
+        unit="power",
+        default=4.0,
+        low=1.5,
+        high=6.0,
+        step=0.5,
+        function=lambda images, power, generator: images**power,
+        inverse=lambda images, power: images ** (1 / power),
     ),
 }
 

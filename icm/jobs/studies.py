@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from icm.config import RunConfig
+from icm.config import PAPER_MECHANISMS, SYMBOLS, RunConfig
 from icm.presets import preset
 
 EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
@@ -123,6 +123,12 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         "surplus": variants(
             thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
         ),
+        # Ten mechanisms that are not the paper's, all at once.
+        "extended": {
+            "robust": replace(
+                robust, mechanisms=tuple(name for name in SYMBOLS if name not in PAPER_MECHANISMS)
+            )
+        },
         # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
         "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
         "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},

@@ -2,14 +2,14 @@
 
 A page is widgets and calls of these functions, so that each decision has a unit test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
-from icm.config import RunConfig, changed_fields
+from icm.config import PAPER_MECHANISMS, RunConfig, changed_fields
 from icm.runs.index import IndexedRun
 from pages.ui.html import plain
 from pages.ui.run_view import LARGEST, RunView, apart, duration
@@ -72,6 +72,12 @@ def changed_by_link(config: RunConfig, link: Mapping[str, str]) -> RunConfig:
 def number_in_link(said: str | None, most: int) -> int | None:
     """The whole number up to `most` that a link names, None for anything else."""
     return int(said) if said and said.isascii() and said.isdecimal() and int(said) <= most else None
+
+
+def offered(known: Iterable[str], of_run: Sequence[str], chosen: Sequence[str], more: bool) -> list[str]:
+    """Which of the known mechanisms are offered: the paper's, those of the run, those chosen; all for who wants `more`."""
+    wanted = {*PAPER_MECHANISMS, *(spec.partition("=")[0] for spec in of_run), *chosen}
+    return [name for name in known if more or name in wanted]
 
 
 def place_in_link(said: str | None, count: int) -> int:

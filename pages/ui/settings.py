@@ -7,13 +7,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from icm.config import SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title
+from icm.config import PAPER_MECHANISMS, SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title
 from icm.errors import ActionableError
 from icm.images.digits import has_mnist
 from icm.images.mechanisms import KINDS, Mechanism, parse
 from icm.jobs.devices import devices as devices_here
 from icm.presets import preset
-from pages.ui import pictures
+from pages.ui import decisions, pictures
 from pages.ui.decisions import MOST_EXPERTS, MOST_SEED
 from pages.ui.html import plain
 from pages.ui.told import told
@@ -137,7 +137,13 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
     chosen = {mechanism.name: mechanism for mechanism in parse(base.mechanisms)}
     specs: list[str] = []
     problem: ActionableError | None = None
-    names = list(KINDS)
+    more = st.toggle(
+        "More than the paper's ten",
+        value=not {*chosen} <= {*PAPER_MECHANISMS},
+        key=f"{prefix}:more",
+        help="Which of them experts can learn to undo is a question of its own: some move ink farther than an expert sees, some lose it.",
+    )
+    names = decisions.offered(KINDS, (), (), more)
     for start in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS]):
             with column, st.container(border=True):
