@@ -149,6 +149,8 @@ class Study:
     only: tuple[str, ...] = ()
     """Variants to run; all when not given."""
     workers: int = 1
-    """Runs at a time, each a process with one thread."""
+    """Runs at a time, each a process with one thread; on a cluster Ray decides how many."""
+    on: str = "local"
+    """Where: local, or ray for a Ray on this machine, or ray://HOST:PORT for a cluster whose machines share the folders."""
     out: Path | None = None
     """Folder for the result NAME.json; docs/results in the project when not given."""

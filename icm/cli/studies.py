@@ -22,17 +22,28 @@ def study(words: list[str]) -> int:
     command = parse(Study, words)
     if command.workers < 1:
         raise UsageError(f"--workers is {command.workers}; use 1 or more")
+    if command.on not in ("local", "ray") and not command.on.startswith("ray://"):
+        raise UsageError(
+            f"--on is {command.on!r}; use local, ray, or the address of a cluster, ray://HOST:PORT"
+        )
     seeds, signals = seeds_of(command.seeds), catch_signals()
 
     from icm.images.digits import data_root
     from icm.jobs import study as studies
+    from icm.jobs.on_ray import tasks
 
     store, root = RunStore(command.where.store), data_root(command.where.data_root)
     console, findings = Console(markup=False), []
-    asked = studies.Study(command.name, seeds, store, root, command.only)
-    for progress in asked.run(command.workers, lambda: bool(signals)):
-        findings.append(progress.finding)
-        console.print(_in_words(progress), soft_wrap=True)
+    asked = studies.Study(command.name, seeds, store, root, command.only, lambda: bool(signals))
+    here = command.on == "local"
+    with (
+        studies.threads(asked, command.workers)
+        if here
+        else tasks(asked, command.on, command.workers) as submit
+    ):
+        for progress in asked.run(submit, command.workers):
+            findings.append(progress.finding)
+            console.print(_in_words(progress), soft_wrap=True)
     result = studies.write_results(command.name, findings, command.out or studies.RESULTS)
     console.print(_table(result))
     return 0

@@ -79,7 +79,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
     quick = preset("quick")
     early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
     return {
-        "tiny": {"tiny": replace(preset("tiny"), source="builtin")},
+        "smoke": {"tiny": replace(preset("tiny"), source="builtin")},
         "robust": {"robust": robust},
         "paper": {"paper": paper},
         "quick": {

@@ -9,9 +9,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -82,6 +84,9 @@ class Finding:
     )
 
 
+Submit = Callable[[str, int], "Future[Finding]"]  # has a run settled, by its variant and seed
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a study is."""
@@ -96,9 +101,15 @@ class Study:
     """One study in a store: its runs, one for each variant and seed."""
 
     def __init__(
-        self, name: str, seeds: Sequence[int], store: RunStore, root: Path, only: Sequence[str] = ()
+        self,
+        name: str,
+        seeds: Sequence[int],
+        store: RunStore,
+        root: Path,
+        only: Sequence[str] = (),
+        asked_to_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`only` names the variants to run, all of them when it is empty."""
+        """`only` names the variants to run, all of them when it is empty. `asked_to_stop` is asked again and again."""
         known = studies()
         if name not in known:
             raise StudyError(f"unknown study {name!r}; known: {', '.join(known)}")
@@ -107,50 +118,38 @@ class Study:
         if not seeds:
             raise StudyError("no seed is named; use --seeds 0:20, or 3,7,11")
         self.name, self.store, self.root = name, store, root
-        self.plan = [
-            (variant, replace(config, seed=seed))
-            for seed in seeds
-            for variant, config in known[name].items()
-            if not only or variant in only
-        ]
-        self.failed = threading.Event()  # one run has failed: the others stop too
-        self.asked_to_stop: Callable[[], bool] = lambda: False
-
-    def run(self, workers: int, asked_to_stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Trains and measures what is missing, `workers` runs at a time with one thread each. Yields as each one ends.
-
-        StudyError when `asked_to_stop` says so; the runs are then stopped, and nothing is lost."""
+        self.configs = {each: config for each, config in known[name].items() if not only or each in only}
+        self.plan = [(variant, seed) for seed in seeds for variant in self.configs]
         self.asked_to_stop = asked_to_stop
+        self.over = threading.Event()  # nobody waits for its runs any more: those that go on stop
+
+    def run(self, submit: Submit, workers: int) -> Iterator[Progress]:
+        """Trains and measures what is missing, and yields as each run ends. The time left is told as for `workers` at a time.
+
+        StudyError when the study was asked to stop; the runs are then stopped, and nothing is lost."""
         started, before = time.monotonic(), self._finished()
-        with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(self._settle, variant, config) for variant, config in self.plan]
-            try:
-                for done, future in enumerate(as_completed(waiting), start=1):
-                    finding = future.result()
-                    left = seconds_left(
-                        time.monotonic() - started, done - before, len(self.plan) - done, workers
-                    )
-                    yield Progress(done, len(self.plan), left, finding)
-            finally:
-                self.failed.set()
-                for future in waiting:
-                    future.cancel()
+        waiting = [submit(variant, seed) for variant, seed in self.plan]
+        for done, future in enumerate(as_completed(waiting), start=1):
+            finding = future.result()
+            left = seconds_left(time.monotonic() - started, done - before, len(self.plan) - done, workers)
+            yield Progress(done, len(self.plan), left, finding)
 
-    def _is_stopping(self) -> bool:
-        return self.failed.is_set() or self.asked_to_stop()
+    def is_stopping(self) -> bool:
+        """Whether its runs are to be stopped: somebody asked for it, or one of them has failed."""
+        return self.over.is_set() or self.asked_to_stop()
 
-    def _run_id(self, variant: str, config: RunConfig) -> str:
-        return f"{self.name}-{variant}-s{config.seed}"
+    def _run_id(self, variant: str, seed: int) -> str:
+        return f"{self.name}-{variant}-s{seed}"
 
     def _finished(self) -> int:
         """How many of the runs are trained and measured already."""
         names = [self.store.root / self._run_id(*each) / MEASURED for each in self.plan]
         return sum(name.exists() for name in names)
 
-    def _settle(self, variant: str, config: RunConfig) -> Finding:
+    def settle(self, variant: str, seed: int) -> Finding:
         """Trains one run to its end, if it is not there yet, and measures it, if it is not measured yet."""
-        run = self._open(self._run_id(variant, config), config)
-        while run.trainer.is_alive() and not self._is_stopping():
+        run = self._open(self._run_id(variant, seed), replace(self.configs[variant], seed=seed))
+        while run.trainer.is_alive() and not self.is_stopping():
             time.sleep(LOOK)  # somebody else trains it, such as a study that was killed
         if run.status().phase != "finished":
             self._command(run, ["resume", run.id])
@@ -169,7 +168,7 @@ class Study:
 
     def _open(self, run_id: str, config: RunConfig) -> Run:
         """The run of that name, made if it is not there. StudyError when it is there with other settings."""
-        if self._is_stopping():
+        if self.is_stopping():
             raise StudyError(INTERRUPTED)
         if not (self.store.root / run_id).exists():
             command = f"{command_line(config)} (study {self.name})"
@@ -186,14 +185,25 @@ class Study:
         """What a command of this package printed, run with one thread. When the study is stopped the run is stopped too."""
         job = start_job(words, self.store.root, self.root, threads=1)
         while job.running:
-            if self._is_stopping() and run.trainer.is_alive() and not run.trainer.stop_requested():
+            if self.is_stopping() and run.trainer.is_alive() and not run.trainer.stop_requested():
                 run.trainer.request_stop()
             time.sleep(LOOK)
-        if self._is_stopping():
+        if self.is_stopping():
             raise StudyError(INTERRUPTED)
         if job.failed:
             raise StudyError(f"run {run.id}: {job.last_words()}")
         return job.log.read_text(encoding="utf-8")
+
+
+@contextmanager
+def threads(study: Study, workers: int) -> Iterator[Submit]:
+    """What settles runs of the study here, `workers` at a time, each a process with one thread."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield partial(pool.submit, study.settle)
+        finally:
+            study.over.set()
+            pool.shutdown(cancel_futures=True)
 
 
 def config_hash(config: RunConfig) -> str:

@@ -25,6 +25,7 @@ from icm.jobs.study import (
     on_lines,
     seconds_left,
     summary,
+    threads,
     write_results,
 )
 from icm.presets import preset
@@ -32,16 +33,25 @@ from icm.runs.run import Run
 from icm.runs.store import RUN_ID, RunStore
 
 
-def words(store: RunStore, root: Path, out: Path, seeds: str) -> list[str]:
+def words(store: RunStore, root: Path, out: Path, seeds: str, on: str = "local") -> list[str]:
     places = ["--store", str(store.root), "--data-root", str(root), "--out", str(out)]
-    return [sys.executable, "-m", "icm", "study", "tiny", "--seeds", seeds, "--workers", "2", *places]
+    how = ["--seeds", seeds, "--workers", "2", "--on", on]
+    return [sys.executable, "-m", "icm", "study", "smoke", *how, *places]
 
 
+def settle_all(study: Study) -> None:
+    with threads(study, workers=1) as submit:
+        list(study.run(submit, workers=1))
+
+
+@pytest.mark.parametrize("on", ["local", "ray"])
 def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
-    store: RunStore, root: Path, tmp_path: Path
+    store: RunStore, root: Path, tmp_path: Path, on: str
 ) -> None:
+    if on == "ray":
+        pytest.importorskip("ray")
     study = subprocess.Popen(
-        words(store, root, tmp_path, "0:3"), cwd=PROJECT, stderr=subprocess.PIPE, text=True
+        words(store, root, tmp_path, "0:3", on), cwd=PROJECT, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
     while not any(run.rows.lines() for run in store.runs()):
@@ -54,16 +64,16 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
         "icm: the study was interrupted; the same command goes on with it",
     )
     assert not any(run.trainer.is_alive() for run in store.runs())
-    assert not (tmp_path / "tiny.json").exists()
+    assert not (tmp_path / "smoke.json").exists()
     began = {run.id: run.created for run in store.runs()}
 
     done = subprocess.run(
-        words(store, root, tmp_path, "0:3"), cwd=PROJECT, capture_output=True, text=True, check=True
+        words(store, root, tmp_path, "0:3", on), cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.count("one-to-one, from") == 3
     assert {run.id: run.created for run in store.runs()}.items() >= began.items()
     assert {run.state() for run in store.runs()} == {"finished"}
-    result = json.loads((tmp_path / "tiny.json").read_text())
+    result = json.loads((tmp_path / "smoke.json").read_text())
     tiny = result["variants"]["tiny"]
     assert [each["seed"] for each in tiny["runs"]] == [0, 1, 2]
     assert tiny["summary"]["runs"] == 3
@@ -81,27 +91,29 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
         }
 
     # What is finished is neither run nor measured again.
-    before = {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")}
+    before = {path: path.stat().st_mtime_ns for path in store.root.glob("smoke-*/*.json*")}
     subprocess.run(
-        words(store, root, tmp_path, "0:3"), cwd=PROJECT, capture_output=True, text=True, check=True
+        words(store, root, tmp_path, "0:3", on), cwd=PROJECT, capture_output=True, text=True, check=True
     )
-    assert {path: path.stat().st_mtime_ns for path in store.root.glob("tiny-*/*.json*")} == before
+    assert {path: path.stat().st_mtime_ns for path in store.root.glob("smoke-*/*.json*")} == before
 
 
 def test_a_run_of_that_name_with_other_settings_is_not_taken_for_one_of_the_study(
     store: RunStore, root: Path
 ) -> None:
     config = replace(preset("tiny"), source="builtin", device="cpu")
-    store.create("tiny-tiny-s5", replace(config, seed=5, mechanisms=("right=3",)), {})
-    with pytest.raises(StudyError, match=r"run tiny-tiny-s5 .* has other settings .* choose another --store"):
-        list(Study("tiny", [5], store, root).run(workers=1))
+    store.create("smoke-tiny-s5", replace(config, seed=5, mechanisms=("right=3",)), {})
+    with pytest.raises(
+        StudyError, match=r"run smoke-tiny-s5 .* has other settings .* choose another --store"
+    ):
+        settle_all(Study("smoke", [5], store, root))
     assert config_hash(replace(config, seed=1)) == config_hash(replace(config, seed=2, device="auto"))
 
 
 def test_a_run_that_somebody_stops_ends_the_study_and_not_with_a_finding(
     store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = Study("tiny", [4], store, root)
+    study = Study("smoke", [4], store, root)
     train = study._command
 
     def stopped_at_once(run: Run, words: list[str]) -> str:
@@ -110,9 +122,9 @@ def test_a_run_that_somebody_stops_ends_the_study_and_not_with_a_finding(
 
     monkeypatch.setattr(study, "_command", stopped_at_once)
     with pytest.raises(
-        StudyError, match="run tiny-tiny-s4 was stopped by somebody; the same command goes on"
+        StudyError, match="run smoke-tiny-s4 was stopped by somebody; the same command goes on"
     ):
-        list(study.run(workers=1))
+        settle_all(study)
     (run,) = store.runs()
     assert run.state() == "stopped"
     assert not (run.folder / "measured.json").exists()
@@ -125,7 +137,7 @@ def wait_and_stop(run: Run) -> None:
 
 
 def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) -> None:
-    with pytest.raises(StudyError, match="unknown study 'rubost'; known: tiny, robust"):
+    with pytest.raises(StudyError, match="unknown study 'rubost'; known: smoke, robust"):
         Study("rubost", [1], store, root)
     with pytest.raises(StudyError, match="study quick has no variant 'usps'; known: mnist, builtin"):
         Study("quick", [1], store, root, only=["usps"])
@@ -136,8 +148,8 @@ def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) ->
 
 def test_every_run_of_every_study_has_a_name_that_the_store_takes(store: RunStore) -> None:
     for name in studies():
-        for variant, config in Study(name, [2**31], store, store.root).plan:
-            assert RUN_ID.fullmatch(f"{name}-{variant}-s{config.seed}"), (name, variant)
+        for variant, seed in Study(name, [2**31], store, store.root).plan:
+            assert RUN_ID.fullmatch(f"{name}-{variant}-s{seed}"), (name, variant)
 
 
 @pytest.mark.parametrize(
@@ -154,26 +166,26 @@ def test_seeds_that_are_none_are_told(said: str) -> None:
 
 
 def found_in(seed: int) -> Finding:
-    run = f"tiny-tiny-s{seed}"
+    run = f"smoke-tiny-s{seed}"
     return Finding("tiny", run, seed, True, 100, 0.9, 20.0, 10.0, 1, 0, "2026-11-26", "two cores", "float32")
 
 
 def test_a_study_on_another_machine_adds_its_seeds_to_the_same_file(tmp_path: Path) -> None:
-    write_results("tiny", [found_in(0), found_in(1)], tmp_path)
+    write_results("smoke", [found_in(0), found_in(1)], tmp_path)
     again = replace(found_in(1), psnr=22.0)
-    tiny = write_results("tiny", [again, found_in(2)], tmp_path)["variants"]["tiny"]
+    tiny = write_results("smoke", [again, found_in(2)], tmp_path)["variants"]["tiny"]
     assert [(each["seed"], each["psnr"]) for each in tiny["runs"]] == [(0, 20.0), (1, 22.0), (2, 20.0)]
     assert tiny["summary"]["runs"] == 3
 
     # Runs with other settings are none of this study's.
-    file = tmp_path / "tiny.json"
+    file = tmp_path / "smoke.json"
     file.write_text(file.read_text().replace(tiny["config_hash"], "0" * 12))
-    other = write_results("tiny", [found_in(2)], tmp_path)["variants"]["tiny"]
+    other = write_results("smoke", [found_in(2)], tmp_path)["variants"]["tiny"]
     assert [each["seed"] for each in other["runs"]] == [2]
 
     file.write_text('{"variants": {"tiny": 3}}')
-    with pytest.raises(StudyError, match=r"tiny.json holds no results of a study .*; move it away"):
-        write_results("tiny", [found_in(0)], tmp_path)
+    with pytest.raises(StudyError, match=r"smoke.json holds no results of a study .*; move it away"):
+        write_results("smoke", [found_in(0)], tmp_path)
 
 
 def test_results_have_each_list_of_numbers_on_one_line() -> None:
