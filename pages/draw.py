@@ -3,17 +3,19 @@
 The page shows what you gave, what the networks see, what the mechanisms make of it, every expert's answer, and the winner's
 answer beside the original. The link carries run, input, stage, and mechanisms with their strengths."""
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float
+from streamlit.delta_generator import DeltaGenerator
 
 from icm.config import mechanism_title
 from icm.images import sketch
 from icm.runs.run import Run
 from pages.ui import decisions, inside, link, picker, words
-from pages.ui.given import Grey, what_is_given
+from pages.ui.given import Grey, Picture, what_is_given
 from pages.ui.pad import DRAWN
 from pages.ui.run_view import roles_of
 from pages.ui.tiles import tiles
@@ -39,10 +41,19 @@ SETTINGS_LAST = """<style>@media(max-width:640px){
 MORE = "Mechanisms beside the paper's ten, such as a rotation. No expert of the run in the box has met them."
 
 
-def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
-    """The chosen stage, and the specs of the mechanisms in the order in which they are applied."""
+@dataclass(frozen=True)
+class Choices:
+    """What is to be done with a drawing."""
+
+    stage: Stage
+    specs: list[str]  # of the mechanisms in the order in which they are applied
+    offered: list[str]  # mechanisms
+    tiles: DeltaGenerator  # the place for a tile of each; they come last, for nobody waits for them
+
+
+def choices(run: Run, step: int) -> Choices:
+    """The widgets that say what is to be done."""
     from icm.images.mechanisms import KINDS
-    from pages.ui import claims
 
     stage: Stage = (
         st.segmented_control(
@@ -64,14 +75,13 @@ def choices(run: Run, step: int, given: Grey | None) -> tuple[Stage, list[str]]:
             help="Applied one after the other. Tap the chosen one again for none.",
         )
         more = st.toggle("More", key="more", bind="query-params", width="content", help=MORE)
+    place = st.container()
     chosen = in_link()
-    names = decisions.offered(KINDS, run.config().mechanisms, list(chosen), more)
-    pictures = {} if given is None else claims.changed_by(seen_as(given, stage), names)
-    tiles("mechanisms", names, pictures, list(chosen), on_choose=choose)
     for name, strength in chosen.items():
         strength_of(name, strength)
         how_far(run, step, name, strength)
-    return stage, [f"{name}={strength:g}" for name, strength in chosen.items()]
+    specs = [f"{name}={strength:g}" for name, strength in chosen.items()]
+    return Choices(stage, specs, decisions.offered(KINDS, run.config().mechanisms, list(chosen), more), place)
 
 
 def in_link() -> dict[str, float]:
@@ -159,37 +169,48 @@ def laboratory(run: Run, step: int) -> None:
         st.session_state["again"] = 0
         right.info(given, icon=":material/draw:")
     with settings:
-        stage, specs = choices(run, step, None if isinstance(given, str) else given.used)
-    if isinstance(given, str):
-        return
-    # The experts need torch, which takes seconds to import the first time: the pad is on the page by then.
+        wanted = choices(run, step)
+    pictures = {}
+    if not isinstance(given, str):
+        from pages.ui import (
+            claims,  # torch takes seconds to import the first time: the pad is on the page by then
+        )
+
+        with right, telling():
+            answer(run, step, given, wanted)
+        pictures = claims.changed_by(seen_as(given.used, wanted.stage), wanted.offered)
+    with wanted.tiles:
+        tiles("mechanisms", wanted.offered, pictures, list(in_link()), on_choose=choose)
+
+
+def answer(run: Run, step: int, given: Picture, wanted: Choices) -> None:
+    """Who claims what was given, and everyone's answers."""
     from pages.ui import cached, claims
 
-    with right, telling():
-        seen = st.session_state[DRAWN] = seen_as(given.used, stage)
-        roles = roles_of(run)
-        most = 1 + st.session_state.get("again", 0)
-        key = cached.snapshot_key(run, step)
-        found = claims.claim(cached.networks_of(key), seen, specs, most)
-        st.html(claims.path(given.whole, given.part, specs, found, roles, cached.reader()))
-        st.caption(STAGE_SAID[stage])
-        st.markdown("**Every expert's answer** · with the discriminator's score; the best wins")
-        st.html(claims.everyone(found, roles, cached.emblems(key)))
-        again = len(found.rounds) <= MOST_ROUNDS and found.rounds[-1].better
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Again",
-                icon=":material/replay:",
-                on_click=one_more,
-                disabled=not again,
-                help="Feeds the winner's answer back in: undoes mechanisms applied one after the other.",
-            )
-            inside.door(found.winner)
-            st.caption(claims.verdict(found), width="content")
-        inside.doors(run, step)
-        if len(found.rounds) > 1:
-            st.html(claims.steps(found, roles))
-            st.button("Back to one round", on_click=lambda: st.session_state.update(again=0))
+    seen = st.session_state[DRAWN] = seen_as(given.used, wanted.stage)
+    roles = roles_of(run)
+    most = 1 + st.session_state.get("again", 0)
+    key = cached.snapshot_key(run, step)
+    found = claims.claim(cached.networks_of(key), seen, wanted.specs, most)
+    st.html(claims.path(given.whole, given.part, wanted.specs, found, roles, cached.reader()))
+    st.caption(STAGE_SAID[wanted.stage])
+    st.markdown("**Every expert's answer** · with the discriminator's score; the best wins")
+    st.html(claims.everyone(found, roles, cached.emblems(key)))
+    again = len(found.rounds) <= MOST_ROUNDS and found.rounds[-1].better
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Again",
+            icon=":material/replay:",
+            on_click=one_more,
+            disabled=not again,
+            help="Feeds the winner's answer back in: undoes mechanisms applied one after the other.",
+        )
+        inside.door(found.winner)
+        st.caption(claims.verdict(found), width="content")
+    inside.doors(run, step)
+    if len(found.rounds) > 1:
+        st.html(claims.steps(found, roles))
+        st.button("Back to one round", on_click=lambda: st.session_state.update(again=0))
 
 
 heading, place = st.columns([3, 2], vertical_alignment="bottom")

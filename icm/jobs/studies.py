@@ -123,6 +123,8 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         "surplus": variants(
             thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
         ),
+        # Fewer experts than mechanisms: somebody has too much to do.
+        "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
         # Ten mechanisms that are not the paper's, all at once.
         "extended": {
             "robust": replace(
