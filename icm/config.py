@@ -205,6 +205,8 @@ class TrainingConfig:
     """Part of the steps, at the end, over which the step size falls to zero, which makes the answers cleaner; 0 keeps it, as in the paper."""
     losers_are_fake: bool = True
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
+    blanks: int = 0
+    """Blank and nearly blank images among the discriminator's fakes at each step, since a blank is no digit; 0, as in the paper."""
 
     def __post_init__(self) -> None:
         _require(1 <= self.steps <= MOST_STEPS, f"training.steps is {self.steps}; use 1 to {MOST_STEPS:,}")
@@ -214,6 +216,10 @@ class TrainingConfig:
             f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
         )
         _require(0 <= self.cooldown <= 1, f"training.cooldown is {self.cooldown}; use 0 to 1")
+        _require(
+            0 <= self.blanks <= self.batch,
+            f"training.blanks is {self.blanks}; use 0 to training.batch, {self.batch}",
+        )
 
 
 @dataclass(frozen=True)
@@ -307,6 +313,7 @@ ADDED = {
     "frequencies",
     "canonicals",
     "training.cooldown",
+    "training.blanks",
 }
 
 # What a version once knew and wrote, and the value that means what is done without it.

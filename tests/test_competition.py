@@ -114,6 +114,24 @@ def test_losers_count_in_the_discriminators_loss(batch: Batch) -> None:
     )
 
 
+def test_blanks_are_fakes_that_weigh_as_one_more_expert(batch: Batch) -> None:
+    canonical, transformed = doubles(batch)
+    state = make_state()
+    answers, _, _, _ = plain_loop(make_state(), canonical, transformed)
+    fakes = torch.stack([softplus(state.discriminator(answer)).mean() for answer in answers])
+    real = softplus(-state.discriminator(canonical)).mean()
+    faint = torch.stack([0.0 * canonical[0], 0.15 * canonical[1], 0.3 * canonical[2]])
+    blank = softplus(state.discriminator(faint)).mean()
+
+    state.training = replace(state.training, blanks=3)
+    with_blanks = train_step(state, canonical, transformed)
+    wanted = real + torch.cat([fakes, blank[None]]).mean()
+    torch.testing.assert_close(with_blanks.discriminator_loss, wanted.detach(), rtol=0, atol=1e-12)
+    # They are nobody's answers, and decide nothing in that step.
+    without = train_step(make_state(), canonical, transformed)
+    assert torch.equal(with_blanks.contest.logits, without.contest.logits)
+
+
 def test_the_discriminators_loss_does_not_reach_the_experts(batch: Batch) -> None:
     state = make_state("batch")  # the form that keeps every answer's graph
     train_step(state, *doubles(batch))

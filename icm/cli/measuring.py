@@ -4,6 +4,8 @@ torch takes seconds to import, so it is imported inside the commands, after thei
 
 import json
 import time
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from icm import files
-from icm.cli.options import Data, Evaluate, Export, Reader, Speed
+from icm.cli.options import Chains, Data, Evaluate, Export, Reader, Speed
 from icm.cli.terminal import LOG_EVERY
 from icm.cli.words import UsageError, parse
-from icm.presets import PRESETS
+from icm.presets import PRESETS, command_line
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
+    from icm.measure.chains import Chain
     from icm.measure.evaluation import Evaluation
 
 PROBE_SECONDS = 2.0  # for each preset
@@ -113,6 +116,60 @@ def _in_sum(found: "list[Evaluation]") -> list[str]:
         read = ", ".join(f"{name} {share:.1%}" for name, share in result.accuracy.items())
         words.append(f"read right: {read}")
     return words
+
+
+def chains(words: list[str]) -> int:
+    """Measures how well mechanisms applied one after the other are undone."""
+    command = parse(Chains, words)
+    run = RunStore(command.where.store).open(command.run)
+    config = run.config()
+    if not 1 <= command.depth <= len(config.mechanisms):
+        raise UsageError(
+            f"--depth is {command.depth}; use 1 to {len(config.mechanisms)}, the mechanisms of the run"
+        )
+    if min(command.most, command.images) < 1:
+        raise UsageError("--most and --images take 1 or more")
+
+    from icm.images.digits import data_root
+    from icm.measure.chains import UNDONE, chains_of_run
+
+    step = command.step if command.step is not None else max(run.snapshots.steps(), default=0)
+    root = data_root(command.where.data_root)
+    found = chains_of_run(run, root, step, command.depth, command.most, command.images)
+    console = Console(markup=False)
+    console.print(_by_chain(found))
+    undone = sum(each.undone for each in found) / len(found)
+    console.print(
+        f"{len(found)} chains of {command.depth}, {command.images} digits each: {undone:.1%} undone, to {UNDONE:.0f} dB and more"
+    )
+    if command.out is not None:
+        before = files.read_json(command.out, "move it away") if command.out.exists() else {}
+        result = {
+            "run": run.id,
+            "command": command_line(config),
+            "step": step,
+            "images": command.images,
+            "date": date.today().isoformat(),
+            "undone_from_dB": UNDONE,
+            "chains": {**before.get("chains", {}), str(command.depth): [asdict(each) for each in found]},
+        }
+        files.write_whole(command.out, (json.dumps(result, indent=2) + "\n").encode())
+    return 0
+
+
+def _by_chain(found: "list[Chain]") -> Table:
+    """A line for each chain, the worst first."""
+    table = Table("chain", "undone", "dB", "nothing, dB", "rounds", "read right", box=None)
+    for each in sorted(found, key=lambda each: each.undone):
+        table.add_row(
+            ", ".join(each.mechanisms),
+            f"{each.undone:.0%}",
+            f"{each.psnr:.1f}",
+            f"{each.psnr_nothing:.1f}",
+            f"{each.rounds:.1f}",
+            "" if each.read is None else f"{each.read:.0%}",
+        )
+    return table
 
 
 def data(words: list[str]) -> int:

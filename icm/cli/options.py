@@ -85,6 +85,25 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Chains:
+    """Measures how well mechanisms applied one after the other are undone."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    depth: int = 2
+    """Mechanisms in a chain."""
+    most: int = 90
+    """Chains, drawn where there are more."""
+    images: int = 20
+    """Held-out digits, each sent through every chain."""
+    step: int | None = None
+    """Snapshot to measure; the newest when not given."""
+    out: Path | None = None
+    """File for the result, such as docs/results/chains.json; chains of other depths that it has stay."""
+
+
+@dataclass(frozen=True)
 class Data:
     """Lists the sets of images, or downloads one by name."""
 

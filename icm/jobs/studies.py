@@ -125,6 +125,8 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         ),
         # Fewer experts than mechanisms: somebody has too much to do.
         "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
+        # What a discriminator that knows blanks for no digits costs and brings.
+        "blanks": variants(robust, "training", {"none": {}, "blanks8": {"blanks": 8}}),
         # Ten mechanisms that are not the paper's, all at once.
         "extended": {
             "robust": replace(

@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from icm.config import ConscienceConfig
 from icm.shapes import Answers, Images, Logits, Winner
 
+FAINTEST = 0.3  # of a digit's ink, up to which an image counts as nearly blank
 NO_BIAS = 0.01  # logits; a bias that has leaked away to less than this counts as none
 
 
@@ -90,12 +91,24 @@ def winners_loss(
 
 
 def discriminator_loss(
-    canonical: Float[Tensor, " canonical"], fakes: Float[Tensor, "expert batch"]
+    canonical: Float[Tensor, " canonical"],
+    fakes: Float[Tensor, "expert batch"],
+    blanks: Float[Tensor, " blank"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean of -log D over canonical images plus mean of -log(1 - D) over fakes, which are experts' answers.
 
-    When the fakes are the answers of all N' experts, each expert weighs 1/N', as in the paper."""
-    return softplus(-canonical).mean() + softplus(fakes).mean()
+    When the fakes are the answers of all N' experts, each expert weighs 1/N', as in the paper. `blanks` weigh as one more."""
+    if blanks is None:
+        return softplus(-canonical).mean() + softplus(fakes).mean()
+    experts = len(fakes)
+    of_fakes = (experts * softplus(fakes).mean() + softplus(blanks).mean()) / (experts + 1)
+    return softplus(-canonical).mean() + of_fakes
+
+
+def nearly_blank(images: Images, count: int) -> Float[Tensor, "blank 1 height width"]:
+    """The first `count` images, the first with no ink at all, the last with `FAINTEST` of its own: nobody would call them digits."""
+    strength = torch.linspace(0, FAINTEST, count, device=images.device, dtype=images.dtype)
+    return strength[:, None, None, None] * images[:count]
 
 
 def winners_logits(logits: Logits, winner: Winner) -> Float[Tensor, "1 batch"]:

@@ -17,6 +17,7 @@ from icm.method.competition import (
     compete,
     count_wins,
     discriminator_loss,
+    nearly_blank,
     next_bias,
     winners_logits,
     winners_loss,
@@ -171,9 +172,11 @@ def _begin_anew(
 def _judge(
     state: TrainState, canonical: Images, answers: Answers, bias: Float[Tensor, " expert"]
 ) -> tuple[Contest, Float[Tensor, ""]]:
-    """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too."""
-    logits = state.discriminator(torch.cat([answers.flatten(0, 1), canonical]))
-    of_answers = logits[: -len(canonical)].view(answers.shape[:2])
+    """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too, and so are blanks."""
+    blank = nearly_blank(canonical, state.training.blanks)
+    shown = [answers.flatten(0, 1), canonical, blank]
+    of_answers, real, of_blank = state.discriminator(torch.cat(shown)).split([len(each) for each in shown])
+    of_answers = of_answers.view(answers.shape[:2])
     contest = compete(answers, of_answers.detach(), bias)
     fakes = of_answers if state.training.losers_are_fake else winners_logits(of_answers, contest.winner)
-    return contest, discriminator_loss(logits[-len(canonical) :], fakes)
+    return contest, discriminator_loss(real, fakes, of_blank if state.training.blanks else None)
