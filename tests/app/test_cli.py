@@ -81,6 +81,21 @@ def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
     assert json.loads(capsys.readouterr().out)["step"] == 0
 
 
+def test_chains_of_two_depths_stand_in_one_file(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, mechanisms = tmp_path / "chains.json", len(trained.config().mechanisms)
+    words = ["chains", trained.id, "--images", "2", "--out", str(out)]
+    assert main([*words, "--depth", "1"]) == 0
+    assert f"{mechanisms} chains of 1, 2 digits each: " in capsys.readouterr().out
+    assert main([*words, "--depth", "2", "--most", "3"]) == 0
+    found = json.loads(out.read_text())
+    assert (found["run"], found["step"], found["images"]) == (trained.id, 6, 2)
+    assert {depth: len(chains) for depth, chains in found["chains"].items()} == {"1": mechanisms, "2": 3}
+    assert main([*words, "--depth", "9"]) == 2
+    assert f"--depth is 9; use 1 to {mechanisms}, the mechanisms of the run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -110,6 +125,11 @@ def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
         (["evaluate", "nobody"], 1, "no run 'nobody' under"),
         (["stop"], 2, "required"),
         (["data", "imagenet"], 1, "unknown set 'imagenet'; known: mnist"),
+        (
+            ["study", "smoke", "--on", "spark"],
+            2,
+            "--on is 'spark'; use local, ray, or the address of a cluster",
+        ),
     ],
 )
 def test_a_mistake_is_answered_by_one_line_and_its_code(
