@@ -76,7 +76,7 @@ def test_evaluation_prints_the_keys_that_others_read(root) -> None:
     )
     printed = json.loads(json.dumps(result.to_json()))
     assert list(printed) == [
-        "mechanisms", "win_share", "owner", "one_to_one", "routing_accuracy", "psnr", "psnr_owner", "psnr_nothing",
+        "mechanisms", "win_share", "owner", "one_to_one", "routing_accuracy", "psnr", "psnr_owner", "psnr_nothing", "doubt",
     ]  # fmt: skip
     assert printed["owner"] == {"right": 0, "contrast": 1}
     assert np.shape(printed["win_share"]) == (2, 2)

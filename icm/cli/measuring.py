@@ -109,6 +109,8 @@ def _in_sum(found: "list[Evaluation]") -> list[str]:
         f"one-to-one: {'yes' if result.one_to_one else 'no'}",
         f"routing accuracy {result.routing_accuracy:.1%}",
         f"winners' answers {sum(result.psnr) / len(result.psnr):.1f} dB",
+        f"sure of {result.doubt.sure:.1%} of the winners, of which {result.doubt.sure_and_right:.1%} are right "
+        f"(calibration error {result.doubt.expected_error:.1%})",
     ]
     if len(found) > 1:
         words.append(f"on the digits routing {found[0].routing_accuracy:.1%}")

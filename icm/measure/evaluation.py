@@ -15,6 +15,7 @@ from torch import Tensor
 from icm.config import RunConfig
 from icm.images.batches import as_images, generator_for
 from icm.images.mechanisms import Mechanism, apply_each, apply_one
+from icm.measure.doubt import Reliability, doubt
 from icm.method.competition import Contest, compete, count_wins
 from icm.method.networks import Discriminator, ExpertBank
 from icm.method.state import players_at_first
@@ -54,6 +55,11 @@ class Evaluation:
         ]
         return float(np.mean(shares))
 
+    @property
+    def doubt(self) -> Reliability:
+        """How sure the winners are, and how right: a winner is right that owns the mechanism."""
+        return doubt(self.scores, self.owner)
+
     def to_json(self) -> dict[str, Any]:
         def by_mechanism(values: Sequence[float | int | None]) -> dict[str, float | int | None]:
             return {
@@ -70,6 +76,7 @@ class Evaluation:
             "psnr": by_mechanism(self.psnr),
             "psnr_owner": by_mechanism(self.psnr_owner),
             "psnr_nothing": by_mechanism(self.psnr_nothing),
+            "doubt": self.doubt.in_sum(),
         } | ({} if self.accuracy is None else {"accuracy": self.accuracy})
 
 

@@ -11,8 +11,10 @@ from icm.images.batches import generator_for
 from icm.images.mechanisms import apply_one, parse
 from icm.images.sketch import WHOLE, Part
 from icm.measure.chain import Round, chain
+from icm.measure.doubt import SURE, confidence
 from icm.measure.evaluation import EVALUATION_SEED, psnr
 from icm.measure.reader import Reader, top_digits
+from icm.method.competition import Contest
 from icm.method.networks import Discriminator, ExpertBank
 from icm.shapes import Images
 from icm.show.experts import badge, colour
@@ -149,11 +151,23 @@ def verdict(found: Claim) -> str:
             f"{badge(found.winner)} only polishes it."
         )
     if last.better:
-        return f"The winner's answer scores {best:+.1f}, the image itself {own:+.1f}."
+        return (
+            f"The winner's answer scores {best:+.1f}, the image itself {own:+.1f}. {how_sure(last.contest)}"
+        )
     return (
         f"The chain ends here: no answer scores higher than the image itself ({best:+.1f} against {own:+.1f}), "
         "so nothing seems left to undo."
     )
+
+
+def how_sure(contest: Contest) -> str:
+    """How sure the competition is of the winner, in a sentence."""
+    sure = float(confidence(contest.logits.numpy())[0])
+    if sure >= SURE:
+        return "It is sure of that."
+    share = contest.logits[:, 0].softmax(dim=0)
+    first, second = share.argsort(descending=True)[:2].tolist()
+    return f"It is unsure: {sure:.0%} for {badge(first)}, {share[second]:.0%} for {badge(second)}."
 
 
 def _read(reader: Reader, image: Images) -> str:
