@@ -14,7 +14,11 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.laboratory import SECONDS
 
-FADING = "document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"
+PALE = "document.querySelectorAll('[data-stale=true]').length + "
+FADING = (
+    PALE
+    + "document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"
+)
 
 
 def listen(
@@ -62,6 +66,29 @@ def at_rest(page: Page) -> None:
     """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while."""
     settled(page)
     wait_until(page, lambda: page.evaluate(FADING) == 0, "nothing fades")
+
+
+# Notes in the window whether, from now on, a script runs or something is about to be drawn anew.
+WATCH = """() => {
+  window.disturbed = false
+  window.watching?.disconnect()
+  window.watching = new MutationObserver(() => { window.disturbed = true })
+  const attributeFilter = ['data-test-script-state', 'data-stale']
+  window.watching.observe(document.body, {subtree: true, attributes: true, attributeFilter})
+}"""
+
+
+def undisturbed(page: Page, look: Callable[[], Any]) -> Any:
+    """What a look at the page found while no script ran and nothing faded; it looks again when one did meanwhile.
+
+    The page itself is asked: what its server says comes to a test when it comes."""
+    while True:
+        at_rest(page)
+        page.evaluate(WATCH)
+        at_rest(page)  # it may have begun just before
+        found = look()
+        if not page.evaluate("window.disturbed"):
+            return found
 
 
 def script_runs(page: Page) -> list[str]:

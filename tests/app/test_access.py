@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from icm.runs.run import Run
 from icm.runs.store import RunStore
-from tests.app.frames import at_rest, script_runs, settled
+from tests.app.frames import settled, undisturbed
 from tests.app.laboratory import tab
 
 # What each page has once it is complete.
@@ -30,14 +30,7 @@ PAGES = {
 
 def violations(page: Page) -> list[dict[str, Any]]:
     """What axe finds on the page at rest: while a script runs again, what it has not come to yet is pale."""
-    runs = script_runs(page)
-    while True:
-        at_rest(page)
-        before = len(runs)
-        found = Axe().run(page).response["violations"]
-        at_rest(page)
-        if len(runs) == before:
-            return found
+    return undisturbed(page, lambda: Axe().run(page).response["violations"])
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
