@@ -176,18 +176,18 @@ def laboratory(run: Run, step: int) -> None:
             claims,  # torch takes seconds to import the first time: the pad is on the page by then
         )
 
+        seen = st.session_state[DRAWN] = seen_as(given.used, wanted.stage)
         with right, telling():
-            answer(run, step, given, wanted)
-        pictures = claims.changed_by(seen_as(given.used, wanted.stage), wanted.offered)
+            answer(run, step, given, seen, wanted)
+        pictures = claims.changed_by(seen, wanted.offered)
     with wanted.tiles:
         tiles("mechanisms", wanted.offered, pictures, list(in_link()), on_choose=choose)
 
 
-def answer(run: Run, step: int, given: Picture, wanted: Choices) -> None:
+def answer(run: Run, step: int, given: Picture, seen: Float[np.ndarray, "32 32"], wanted: Choices) -> None:
     """Who claims what was given, and everyone's answers."""
     from pages.ui import cached, claims
 
-    seen = st.session_state[DRAWN] = seen_as(given.used, wanted.stage)
     roles = roles_of(run)
     most = 1 + st.session_state.get("again", 0)
     key = cached.snapshot_key(run, step)
