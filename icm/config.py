@@ -216,10 +216,7 @@ class TrainingConfig:
             f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
         )
         _require(0 <= self.cooldown <= 1, f"training.cooldown is {self.cooldown}; use 0 to 1")
-        _require(
-            0 <= self.blanks <= self.batch,
-            f"training.blanks is {self.blanks}; use 0 to training.batch, {self.batch}",
-        )
+        _require(0 <= self.blanks <= self.batch, f"training.blanks is {self.blanks}; use 0 to {self.batch}")
 
 
 @dataclass(frozen=True)
@@ -306,15 +303,9 @@ SECTIONS = {
 
 # What earlier versions did not know and so did not write. Their runs did what the defaults of these fields and sections do.
 ADDED = {
-    "model.statistics",
-    "model.others",
-    "conscience",
-    "roster",
-    "frequencies",
-    "canonicals",
-    "training.cooldown",
-    "training.blanks",
-}
+    "model.statistics", "model.others", "conscience", "roster", "frequencies", "canonicals",
+    "training.cooldown", "training.blanks",
+}  # fmt: skip
 
 # What a version once knew and wrote, and the value that means what is done without it.
 REMOVED = {"training.losers_in_turn": 0}

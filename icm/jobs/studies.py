@@ -73,6 +73,39 @@ def of_the_paper(robust: RunConfig, paper: RunConfig) -> dict[str, dict[str, Run
     }
 
 
+def of_numbers(robust: RunConfig) -> dict[str, dict[str, RunConfig]]:
+    """Experts that are too few, too many or of unknown number, mechanisms of unequal frequency, and other mechanisms."""
+    return {
+        # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
+        "unequal": {
+            f"{times:g}to1-{rule}": replace(
+                thin(robust),
+                frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
+                conscience=replace(robust.conscience, rule=rule),
+            )
+            for times in (2.0, 5.0)
+            for rule in ("none", "conscience")
+        },
+        # More experts than mechanisms, all of which play to the end.
+        "surplus": variants(
+            thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
+        ),
+        # Fewer experts than mechanisms: somebody has too much to do.
+        "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
+        # What a discriminator that knows blanks for no digits costs and brings.
+        "blanks": variants(robust, "training", {"none": {}, "blanks8": {"blanks": 8}}),
+        # Ten mechanisms that are not the paper's, all at once.
+        "extended": {
+            "robust": replace(
+                robust, mechanisms=tuple(name for name in SYMBOLS if name not in PAPER_MECHANISMS)
+            )
+        },
+        # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
+        "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
+        "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},
+    }
+
+
 def studies() -> dict[str, dict[str, RunConfig]]:
     """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
     robust, paper = (replace(preset(name), source="mnist") for name in ("robust", "paper"))
@@ -109,31 +142,5 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         "others": variants(
             early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
         ),
-        # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
-        "unequal": {
-            f"{times:g}to1-{rule}": replace(
-                thin(robust),
-                frequencies=(times, *[1.0] * (len(thin(robust).mechanisms) - 1)),
-                conscience=replace(robust.conscience, rule=rule),
-            )
-            for times in (2.0, 5.0)
-            for rule in ("none", "conscience")
-        },
-        # More experts than mechanisms, all of which play to the end.
-        "surplus": variants(
-            thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (5, 8, MOST)}
-        ),
-        # Fewer experts than mechanisms: somebody has too much to do.
-        "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
-        # What a discriminator that knows blanks for no digits costs and brings.
-        "blanks": variants(robust, "training", {"none": {}, "blanks8": {"blanks": 8}}),
-        # Ten mechanisms that are not the paper's, all at once.
-        "extended": {
-            "robust": replace(
-                robust, mechanisms=tuple(name for name in SYMBOLS if name not in PAPER_MECHANISMS)
-            )
-        },
-        # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
-        "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
-        "roster-full": {f"from{start}": opened(robust, start) for start in (4, MOST)},
+        **of_numbers(robust),
     }
