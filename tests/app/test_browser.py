@@ -15,8 +15,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from icm.config import RunConfig
+from icm.files import PROJECT
 from icm.jobs import launch
-from icm.runs.run import Run
+from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from tests.app.frames import frames_of, script_runs, settled, wait_until
 from tests.app.laboratory import SECONDS, tab
@@ -100,7 +101,7 @@ def test_launch_watch_reload_stop_resume(page: Page, server: str, store: RunStor
 
 
 def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
-    page: Page, server: str, store: RunStore, boxed: Run
+    page: Page, server: str, store: RunStore
 ) -> None:
     run = start_tiny(page, server, store, steps=90)
     expect(page.get_by_text("step 90 of 90")).to_be_visible()
@@ -111,7 +112,7 @@ def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
     expect(page.get_by_text("Your newest run")).to_be_visible()
     expect(page.get_by_text("Finished: 90 steps")).to_be_visible()
     # The picture on top is that of the run in the box all the same.
-    last = str(boxed.config().training.steps)
+    last = str(Run(PROJECT / "checkpoints" / SHIPPED).config().training.steps)
     expect(page.get_by_role("slider", name="Step of the run")).to_have_attribute("aria-valuemax", last)
 
 
