@@ -63,10 +63,15 @@ def settled(page: Page) -> None:
 
 
 def at_rest(page: Page) -> None:
-    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while."""
+    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while.
+
+    And the frame's own style is there: the front end fetches what shows it, and until then captions are paler than ours."""
     settled(page)
+    wait_until(page, lambda: page.evaluate(STYLED), "the style of pages/main.py is there")
     wait_until(page, lambda: page.evaluate(FADING) == 0, "nothing fades")
 
+
+STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer{'))"
 
 # Notes in the window whether, from now on, a script runs or something is about to be drawn anew.
 WATCH = """() => {
