@@ -12,7 +12,7 @@ from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
 from icm.measure.diagnosis import Diagnosis, diagnose, groups
 from icm.measure.evaluation import examples_of_one, networks
-from icm.measure.faults import Faults, faults
+from icm.measure.faults import Faults, faults, some_of
 from icm.runs.run import SHIPPED
 from icm.runs.store import RunStore
 from tests.test_floors import imported
@@ -134,6 +134,14 @@ def test_faults_by_the_truth_are_counted_against_those_found() -> None:
     nothing = diagnose(scores(ONE_EACH))
     assert truth.counts(nothing) == {name: [0, 0, 1] for name in ("idle", "overloaded", "duplicates")}
     assert faults(scores(ONE_EACH), KINDS).counts(diagnose(table))["overloaded"] == [0, 1, 0]
+
+
+def test_some_images_of_each_mechanism_are_its_first_ones() -> None:
+    table = np.arange(2 * 3 * 5, dtype=float).reshape(
+        2, 15
+    )  # two experts, five images of each of three mechanisms
+    assert some_of(table, 3, 2)[0].tolist() == [0, 1, 5, 6, 10, 11]
+    assert np.array_equal(some_of(table, 3, 9), table)
 
 
 def test_beside_the_truth_it_is_said_what_was_missed_and_what_is_not_so() -> None:

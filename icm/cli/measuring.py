@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.measure.evaluation import Evaluation
 
 PROBE_SECONDS = 2.0  # for each preset
+DIAGNOSED = 100  # images of each mechanism that a diagnosis is made from
 
 
 def evaluate(words: list[str]) -> int:
@@ -38,7 +39,7 @@ def evaluate(words: list[str]) -> int:
 
     from icm.images.digits import data_root, named_source
     from icm.measure.diagnosis import diagnose
-    from icm.measure.faults import faults
+    from icm.measure.faults import faults, some_of
     from icm.measure.transfer import evaluate_run, over_steps
 
     root = data_root(command.where.data_root)
@@ -53,8 +54,9 @@ def evaluate(words: list[str]) -> int:
     if command.json:
         digits = {"digits": found[0].to_json()} if len(found) > 1 else {}
         over = {"over_steps": rows} if rows else {}
-        scores = found[0].scores
-        diagnosed = faults(scores, len(found[0].mechanisms)).counts(diagnose(scores))
+        mechanisms = len(found[0].mechanisms)
+        scores = some_of(found[0].scores, mechanisms, DIAGNOSED)
+        diagnosed = faults(scores, mechanisms).counts(diagnose(scores))
         said = {"run": run.id, "step": step, "source": source, **digits, **result.to_json(), **over}
         said["diagnosed"] = diagnosed
         print(json.dumps(said, indent=2))
@@ -109,8 +111,9 @@ def _in_sum(found: "list[Evaluation]") -> list[str]:
         f"one-to-one: {'yes' if result.one_to_one else 'no'}",
         f"routing accuracy {result.routing_accuracy:.1%}",
         f"winners' answers {sum(result.psnr) / len(result.psnr):.1f} dB",
-        f"sure of {result.doubt.sure:.1%} of the winners, of which {result.doubt.sure_and_right:.1%} are right "
-        f"(calibration error {result.doubt.expected_error:.1%})",
+        f"sure of {result.doubt.sure:.1%} of the winners"
+        + ("" if not result.doubt.sure else f", {result.doubt.sure_and_right:.1%} of them right"),
+        f"calibration error {result.doubt.expected_error:.1%}",
     ]
     if len(found) > 1:
         words.append(f"on the digits routing {found[0].routing_accuracy:.1%}")

@@ -14,11 +14,10 @@ from typing import Any
 from uuid import uuid4
 
 from icm import files
-from icm.jobs.study import Finding, Study, StudyError, Submit
+from icm.jobs.study import LOOK, Finding, Study, StudyError, Submit
 from icm.runs.store import RunStore
 
 MISSING = "Ray is not installed; install it with pip install -r requirements-ray.txt, or leave --on away"
-LOOK = 0.2  # seconds between two looks at whether the study is to stop
 
 
 @contextmanager

@@ -45,6 +45,14 @@ class Faults:
         }
 
 
+def some_of(
+    scores: Float[np.ndarray, "expert image"], mechanisms: int, images: int
+) -> Float[np.ndarray, "expert some"]:
+    """The scores of the first `images` of each mechanism: a diagnosis compares each image with each, and needs no more."""
+    of_each = scores.reshape(len(scores), mechanisms, -1)[:, :, :images]
+    return of_each.reshape(len(scores), -1)
+
+
 def faults(scores: Float[np.ndarray, "expert image"], mechanisms: int) -> Faults:
     """The faults of the experts whose answers were given these scores; -inf for who does not play.
 

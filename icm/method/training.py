@@ -172,7 +172,8 @@ def _begin_anew(
 def _judge(
     state: TrainState, canonical: Images, answers: Answers, bias: Float[Tensor, " expert"]
 ) -> tuple[Contest, Float[Tensor, ""]]:
-    """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too, and so are blanks."""
+    """The contest, and the discriminator's loss: canonical images are real, answers are fake, the losers' too, and blanks, if the
+    configuration asks for some."""
     blank = nearly_blank(canonical, state.training.blanks)
     shown = [answers.flatten(0, 1), canonical, blank]
     of_answers, real, of_blank = state.discriminator(torch.cat(shown)).split([len(each) for each in shown])

@@ -160,7 +160,7 @@ def pair_figure(before: Picture, after: Picture, words: tuple[str, str], below: 
 
 
 def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
-    """For each of these experts a chip in its colour with what it undoes; then the mechanisms that nobody owns."""
+    """For each of these experts a chip in its colour with these words; then the mechanisms that nobody owns."""
     found = [door(expert, words) for expert, words in by_expert.items()]
     if unowned:
         found.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")

@@ -1,4 +1,4 @@
-"""What several pages show of a run: its state, its progress, its numbers, who owns what, the three charts that tell most."""
+"""What several pages show of a run: its state, its progress, its numbers, the three charts that tell most."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal

@@ -14,11 +14,10 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.laboratory import SECONDS
 
-PALE = "document.querySelectorAll('[data-stale=true]').length + "
-FADING = (
-    PALE
-    + "document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"
-)
+# How many elements wait to be drawn anew, or fade; whether the frame's own style is there.
+FADING = """document.querySelectorAll('[data-stale=true]').length
+  + document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"""
+STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer{'))"
 
 
 def listen(
@@ -70,8 +69,6 @@ def at_rest(page: Page) -> None:
     wait_until(page, lambda: page.evaluate(STYLED), "the style of pages/main.py is there")
     wait_until(page, lambda: page.evaluate(FADING) == 0, "nothing fades")
 
-
-STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer{'))"
 
 # Notes in the window whether, from now on, a script runs or something is about to be drawn anew.
 WATCH = """() => {
