@@ -44,8 +44,8 @@ PAPER_MECHANISMS = tuple(SYMBOLS)[:10]
 
 
 def mechanism_title(spec: str) -> str:
-    """A mechanism as a person reads it: `down_right=6` becomes `down-right=6`."""
-    return spec.replace("_", "-")
+    """A mechanism as a person reads it: `down_right=6` becomes `down-right=6`, and `mine.py:twist` becomes `twist`."""
+    return spec.rpartition(":")[2].replace("_", "-")
 
 
 def mechanism_name(spec: str) -> str:
@@ -251,7 +251,7 @@ class RunConfig:
     arithmetic: Literal["exact", "fast"] = "fast"
     """exact computes in float32 and gives the same bits each time; fast may use TensorFloat-32 on a GPU, and bfloat16 on a CPU where a short timing finds it quicker."""
     mechanisms: tuple[str, ...] = PAPER_MECHANISMS
-    """Transformations to invert, each a name or name=strength, such as noise=0.1."""
+    """Transformations to invert, each a name or name=strength, such as noise=0.1, or your own, such as mine.py:twist."""
     frequencies: tuple[float, ...] = ()
     """How often each mechanism is drawn, relative to the others, such as 2 1 1; empty draws all equally often."""
     canonicals: int = 0

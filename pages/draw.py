@@ -53,7 +53,7 @@ class Choices:
 
 def choices(run: Run, step: int) -> Choices:
     """The widgets that say what is to be done."""
-    from icm.images.mechanisms import KINDS
+    from icm.images.mechanisms import kinds
 
     stage: Stage = (
         st.segmented_control(
@@ -81,34 +81,36 @@ def choices(run: Run, step: int) -> Choices:
         strength_of(name, strength)
         how_far(run, step, name, strength)
     specs = [f"{name}={strength:g}" for name, strength in chosen.items()]
-    return Choices(stage, specs, decisions.offered(KINDS, run.config().mechanisms, list(chosen), more), place)
+    return Choices(
+        stage, specs, decisions.offered(kinds(), run.config().mechanisms, list(chosen), more), place
+    )
 
 
 def in_link() -> dict[str, float]:
     """The mechanisms that the link names, with their strengths; `right` while it names none."""
-    from icm.images.mechanisms import KINDS
+    from icm.images.mechanisms import kinds
 
-    return link.read(st.query_params.get("mechanisms", "right"), KINDS)
+    return link.read(st.query_params.get("mechanisms", "right"), kinds())
 
 
 def choose(names: list[str]) -> None:
     """The link names these mechanisms. Those that it named before keep their strengths."""
-    from icm.images.mechanisms import KINDS
+    from icm.images.mechanisms import kinds
 
     before = in_link()
-    chosen = {name: before.get(name, KINDS[name].default) for name in names}
-    st.query_params["mechanisms"] = link.written(chosen, KINDS)
+    chosen = {name: before.get(name, kinds()[name].default) for name in names}
+    st.query_params["mechanisms"] = link.written(chosen, kinds())
 
 
 def strength_of(name: str, strength: float) -> None:
     """The slider of a mechanism's strength, which the link keeps."""
-    from icm.images.mechanisms import KINDS
+    from icm.images.mechanisms import kinds
 
-    kind, key = KINDS[name], f"strength {name}"
+    kind, key = kinds()[name], f"strength {name}"
 
     def keep() -> None:
         changed = {**in_link(), name: st.session_state[key]}
-        st.query_params["mechanisms"] = link.written(changed, KINDS)
+        st.query_params["mechanisms"] = link.written(changed, kinds())
 
     st.session_state[key] = strength
     st.slider(

@@ -28,3 +28,10 @@ def test_what_is_written_is_read_as_the_same() -> None:
     for chosen in ({}, {"noise": 0.25, "up_left": 5.0}, {"contrast": 0.95, "right": 4.0, "noise": 0.01}):
         assert link.read(link.written(chosen, KINDS), KINDS) == chosen
     assert link.written({"right": 3.0, "noise": 0.25}, KINDS) == "right:3,noise"
+
+
+def test_a_mechanism_from_a_file_may_have_a_colon_in_its_name() -> None:
+    known = {**KINDS, "mine.py:twist": KINDS["right"]}
+    for chosen in ({"mine.py:twist": 3.0, "noise": 0.25}, {"up": 2.0, "mine.py:twist": 4.0}):
+        assert link.read(link.written(chosen, known), known) == chosen
+    assert link.read("mine.py,right", known) == {"right": 4.0}

@@ -1,9 +1,12 @@
 """Each mechanism keeps shape and range, does what its name says, and its inverse gives the image back."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from icm.config import ConfigError
+from icm.images import mechanisms
 from icm.images.batches import Batch
 from icm.images.mechanisms import KINDS, apply_each, apply_one, invert, parse
 
@@ -215,3 +218,58 @@ def test_a_mechanism_is_named_once() -> None:
 
 def test_a_spec_is_the_shortest_text_for_its_mechanism() -> None:
     assert [mechanism.spec for mechanism in parse(["right=4", "noise=0.1"])] == ["right", "noise=0.1"]
+
+
+OWN = """
+from icm.images.mechanisms import MechanismKind
+
+twist = MechanismKind(
+    sentence="Top and bottom swapped", symbol="T", unit="share", default=1.0, low=0.6, high=1.0, step=0.1,
+    function=lambda images, share, generator: share * images.flip(-2) + (1 - share) * images, inverse=None,
+)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a mechanism of somebody's own; afterwards nobody knows it any more."""
+    monkeypatch.setattr(mechanisms, "KINDS", dict(KINDS))
+    monkeypatch.delenv(mechanisms.OWN_FILES, raising=False)
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    return file
+
+
+def test_a_mechanism_of_ones_own_is_a_row_once_its_file_is_named(own: Path) -> None:
+    specs = mechanisms.named_here(["right", f"{own}:twist=0.8"])
+    assert specs == ("right", "mine.py:twist=0.8")
+    _, twist = parse(specs)
+    assert (twist.title, twist.strength, twist.spec) == ("twist", 0.8, "mine.py:twist=0.8")
+    images = interior_image()
+    torch.testing.assert_close(apply_one(images, twist, generator()), 0.8 * images.flip(-2) + 0.2 * images)
+
+
+def test_a_file_that_nobody_named_does_not_run(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own.write_text("raise AssertionError('it ran')")
+    monkeypatch.chdir(own.parent)
+    for spec in ("mine.py:twist", f"{own}:twist"):  # as a run's config.json may say
+        with pytest.raises(ConfigError, match="name its file: ICM_MECHANISMS="):
+            parse([spec])
+
+
+@pytest.mark.parametrize(
+    ("says", "wrong"),
+    [
+        (None, "FileNotFoundError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("twist = 3", "makes no mechanism"),
+        (OWN.replace("images.flip(-2)", "images[:, 0]"), "twist makes"),
+        (OWN.replace("images.flip(-2)", "float('nan')"), "no numbers"),
+    ],
+)
+def test_a_file_that_does_not_work_is_one_sentence(own: Path, says: str | None, wrong: str) -> None:
+    own.unlink() if says is None else own.write_text(says)
+    with pytest.raises(ConfigError, match=wrong) as found:
+        parse(mechanisms.named_here([f"{own}:twist"]))
+    assert "\n" not in str(found.value)
+    assert str(own) in str(found.value)

@@ -3,6 +3,7 @@
 torch takes seconds to import, so it is imported inside the commands that need it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -28,15 +29,17 @@ def train(words: list[str]) -> int:
     signals = catch_signals()
 
     from icm.images.digits import data_root
+    from icm.images.mechanisms import named_here
     from icm.jobs import launch
 
     if signals:
         raise Interrupted("interrupted")
+    config = replace(command.config, mechanisms=named_here(command.config.mechanisms))
     store = RunStore(command.where.store)
-    run_id = command.run_id or launch.new_run_id(command.config)
+    run_id = command.run_id or launch.new_run_id(config)
     root = data_root(command.where.data_root)
     line = "python -m icm train " + " ".join(words)
-    run = launch.create(store, run_id, command.config, root, command=line)
+    run = launch.create(store, run_id, config, root, command=line)
     with run.trainer.locked():
         return follow(run, root, signals)
 

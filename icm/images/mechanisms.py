@@ -1,10 +1,14 @@
 """The mechanisms M_k that change canonical images (section 4 of the paper), each a row of one table.
 
 A mechanism has one strength, with unit and range, and an exact inverse where one exists. It maps tensors to tensors and
-takes its random numbers from the generator argument. Images: batch 1 height width, in [0, 1]."""
+takes its random numbers from the generator argument. Images: batch 1 height width, in [0, 1]. A person's own mechanisms are
+rows that a Python file of theirs makes: `twist = MechanismKind(…)` in mine.py is the mechanism `mine.py:twist`."""
 
-from collections.abc import Callable, Sequence
+import os
+import runpy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -219,12 +223,56 @@ KINDS: dict[str, MechanismKind] = {
 }
 
 
+OWN_FILES = "ICM_MECHANISMS"  # environment variable: files of a person's own mechanisms, separated as in PATH
+
+
+def named_here(specs: Sequence[str]) -> tuple[str, ...]:
+    """The mechanisms that a person names on the command line: `path/mine.py:twist` lets mine.py run, here and in the processes that
+    are started from here, and becomes `mine.py:twist`.
+
+    Nothing but this and `OWN_FILES` makes a file run: not a run's config.json, and no page."""
+    files, named = os.environ.get(OWN_FILES, "").split(os.pathsep), []
+    for spec in specs:
+        file, colon, mechanism = spec.rpartition(":")
+        files += [str(Path(file).resolve())] if colon else []
+        named.append(f"{Path(file).name}:{mechanism}" if colon else spec)
+    os.environ[OWN_FILES] = os.pathsep.join(dict.fromkeys(filter(None, files)))
+    return tuple(named)
+
+
+def kinds() -> Mapping[str, MechanismKind]:
+    """All that are known, with those of the files in `OWN_FILES`. ConfigError where a file or one of its mechanisms does not work."""
+    for text in filter(None, os.environ.get(OWN_FILES, "").split(os.pathsep)):
+        file = Path(text)
+        if any(name.startswith(f"{file.name}:") for name in KINDS):
+            continue
+        try:
+            made = runpy.run_path(text)
+            own = {
+                f"{file.name}:{name}": kind for name, kind in made.items() if isinstance(kind, MechanismKind)
+            }
+            for name, kind in own.items():
+                images = torch.full((2, 1, 28, 28), 0.5)
+                changed = kind.function(images, kind.default, Generator())
+                if changed.shape != images.shape or not changed.isfinite().all():
+                    raise ValueError(
+                        f"{name} makes {tuple(changed.shape)} of {tuple(images.shape)}, or no numbers"
+                    )
+        except Exception as error:  # whatever somebody's own code may raise
+            raise ConfigError(f"{file} cannot be used: {type(error).__name__}: {error}") from error
+        if not own:
+            raise ConfigError(f"{file} makes no mechanism; it should say NAME = MechanismKind(…)")
+        KINDS.update(own)
+    return KINDS
+
+
 def parse(specs: Sequence[str]) -> tuple[Mechanism, ...]:
-    """The mechanisms of texts such as `right` or `right=3`.
+    """The mechanisms of texts such as `right`, `right=3` or `mine.py:twist`.
 
     ConfigError for an unknown name (it lists the known ones), a strength that is not allowed (it gives the range) and a
     mechanism named twice."""
-    mechanisms = tuple(_parse_one(spec) for spec in specs)
+    known = kinds()
+    mechanisms = tuple(_parse_one(spec, known) for spec in specs)
     names = [mechanism.name for mechanism in mechanisms]
     for name in names:
         if names.count(name) > 1:
@@ -232,12 +280,14 @@ def parse(specs: Sequence[str]) -> tuple[Mechanism, ...]:
     return mechanisms
 
 
-def _parse_one(spec: str) -> Mechanism:
+def _parse_one(spec: str, known: Mapping[str, MechanismKind]) -> Mechanism:
     name, equals, text = spec.partition("=")
-    if name not in KINDS:
-        raise ConfigError(f"unknown mechanism {name!r}; known: {', '.join(KINDS)}")
+    if name not in known:
+        file, colon, _ = name.partition(":")
+        remedy = f"name its file: {OWN_FILES}={file}" if colon else f"known: {', '.join(known)}"
+        raise ConfigError(f"unknown mechanism {name!r}; {remedy}")
 
-    kind = KINDS[name]
+    kind = known[name]
     allowed = f"use {kind.low:g} to {kind.high:g} ({kind.unit})"
     try:
         strength = float(text) if equals else kind.default

@@ -1,4 +1,4 @@
-"""Mechanisms with their strengths, as a link names them: `right:3,noise`. Pure: no Streamlit, no torch."""
+"""Mechanisms with their strengths, as a link names them: `right:3,noise`, `mine.py:twist:30`. Pure: no Streamlit, no torch."""
 
 from collections.abc import Mapping
 from math import isclose
@@ -16,9 +16,10 @@ def read(text: str, kinds: Mapping[str, "MechanismKind"]) -> dict[str, float]:
     A link may say anything: an unknown name, one named again and those beyond the third are left out, and a strength that the
     slider does not have counts as none, which stands for the default."""
     chosen: dict[str, float] = {}
-    for name, strength in (each.partition(":")[::2] for each in text.split(",")):
-        if name in kinds and name not in chosen:
-            chosen[name] = _strength(strength, kinds[name])
+    for each in text.split(","):
+        name = max((name for name in kinds if f"{each}:".startswith(f"{name}:")), key=len, default=None)
+        if name and name not in chosen:
+            chosen[name] = _strength(each[len(name) + 1 :], kinds[name])
     return dict(list(chosen.items())[:MOST])
 
 

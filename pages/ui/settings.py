@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from icm.config import PAPER_MECHANISMS, SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title
 from icm.errors import ActionableError
 from icm.images.digits import has_mnist
-from icm.images.mechanisms import KINDS, Mechanism, parse
+from icm.images.mechanisms import Mechanism, kinds, parse
 from icm.jobs.devices import devices as devices_here
 from icm.presets import preset
 from pages.ui import decisions, pictures
@@ -143,11 +143,12 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
         key=f"{prefix}:more",
         help="Which of them experts can learn to undo is a question of its own: some move ink farther than an expert sees, some lose it.",
     )
-    names = decisions.offered(KINDS, (), (), more)
+    known = kinds()
+    names = decisions.offered(known, (), (), more)
     for start in range(0, len(names), COLUMNS):
         for column, name in zip(st.columns(COLUMNS), names[start : start + COLUMNS]):
             with column, st.container(border=True):
-                kind = KINDS[name]
+                kind = known[name]
                 on = st.toggle(
                     f"{kind.symbol} {mechanism_title(name)}",
                     value=name in chosen,

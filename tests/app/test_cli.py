@@ -66,6 +66,30 @@ def test_a_run_from_one_command_to_its_figures(store: RunStore, root: Path) -> N
     assert [pytest.approx(1, abs=1e-3)] * 3 == [sum(row) for row in figures["win_share"]]
 
 
+OWN = """
+from icm.images.mechanisms import MechanismKind
+twist = MechanismKind("Upside down", "T", "share", 1.0, 0.6, 1.0, 0.1, lambda images, share, generator: images.flip(-2), None)
+"""
+
+
+def test_a_run_with_a_mechanism_of_ones_own_goes_on_where_its_file_is_named(
+    store: RunStore, root: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    own = f"{tmp_path}/mine.py"
+    short = ("--preset", "tiny", "--run-id", "twisted", "--training.steps", "3")
+    trained = icm("train", *short, "--mechanisms", "right", "left", f"{own}:twist", root=root)
+    assert trained.returncode == 0, trained.stderr
+    assert store.open("twisted").config().mechanisms == ("right", "left", "mine.py:twist")
+
+    measured = icm("evaluate", "twisted", "--images", "8", root=root)
+    assert measured.returncode != 0
+    assert "name its file: ICM_MECHANISMS=mine.py" in measured.stderr
+    measured = icm("evaluate", "twisted", "--images", "8", root=root, ICM_MECHANISMS=own)
+    assert measured.returncode == 0, measured.stderr
+    assert "twist" in measured.stdout
+
+
 def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
     trained: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
