@@ -50,6 +50,7 @@ def take(page: Page, path: str, ready: str, name: str) -> None:
         page.wait_for_timeout(2 * SECONDS)
         draw(page)
     page.locator(ready).first.wait_for(timeout=120 * SECONDS)
+    page.get_by_text("The experts are being judged.").wait_for(state="hidden", timeout=120 * SECONDS)
     page.wait_for_timeout(2 * SECONDS)
     size = page.viewport_size
     assert size is not None

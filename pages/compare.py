@@ -12,7 +12,7 @@ import streamlit as st
 from icm.config import mechanism_title
 from icm.images.unseen import SETS, Look
 from icm.runs.run import Run
-from icm.show import charts
+from icm.show import charts, curves
 from icm.show.experts import badge
 from icm.show.legible import GROUND
 from pages.ui import decisions, inside, panels, picker, words
@@ -23,6 +23,7 @@ from pages.ui.run_view import counted, decibels
 from pages.ui.told import nothing_yet, telling
 
 if TYPE_CHECKING:  # the pictures need torch, which the title does not wait for
+    from icm.measure.doubt import Reliability
     from icm.measure.evaluation import Evaluation
     from pages.ui.answers import Group
     from pages.ui.cached import SnapshotKey
@@ -224,6 +225,7 @@ def answered(run: Run, others: Others, mechanism: int, step: int, labels: list[s
             with half:
                 who_wins(key, found, each.title, labels, side)
         quality(*both, labels, others.words)
+        sureness(*both, others.words)
         st.caption(measured_on(key, others, step, run.label))
         inside.doors(run, step)
 
@@ -282,6 +284,25 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
             }
             owners = ["none" if each is None else badge(each) for each in digits.owner]
             st.dataframe({"mechanism": labels, "owner": owners, **qualities, **wins}, hide_index=True)
+
+
+def sureness(digits: "Evaluation", other: "Evaluation", title: str) -> None:
+    """How often the winners are right that the discriminator is sure of, and of those that it is not so sure of."""
+    both = {REFERRED: digits.doubt, title: other.doubt}
+    panels.chart(
+        "**Is it right when it is sure?** · A point for the winners of about that confidence, larger for more images; under the line it is too sure",
+        curves.reliability({name: bins_of(each) for name, each in both.items()}),
+        CHART_HEIGHT,
+        key="sureness",
+        alt="Points: how often the owner wins, over how sure the discriminator is, on the digits and on the other images",
+    )
+    st.caption(" ".join(decisions.sure_of(each, name) for name, each in both.items()))
+
+
+def bins_of(found: "Reliability") -> list[curves.Bin]:
+    """Its bins that have images."""
+    bins = zip(found.confidence.tolist(), found.right.tolist(), found.images.tolist())
+    return [curves.Bin(*each) for each in bins if each[-1] > 0]
 
 
 st.title("Compare", anchor=False)

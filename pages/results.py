@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from icm.show import results
+from icm.show import chained, results
+from icm.show.chained import Chained
 from icm.show.results import Row, Variant
 from pages.ui import picker, words
 from pages.ui.run_view import counted
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 LEGEND = "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable."
+BEYOND = "Beyond the paper"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
@@ -27,7 +29,8 @@ def card(row: Row, found: Sequence[Variant]) -> None:
     with st.container(border=True, key=f"row {row.number}"):
         st.subheader(row.title, anchor=f"row-{row.number}")
         if not found:
-            st.markdown(f"**The paper**, as recalled: {row.paper}")
+            if row.paper:
+                st.markdown(f"**The paper**, as recalled: {row.paper}")
             st.markdown("**Ours**: not run yet. It takes")
             st.code("\n".join(row.commands()), language=None, wrap_lines=True)
             return
@@ -35,12 +38,43 @@ def card(row: Row, found: Sequence[Variant]) -> None:
         with left:
             drawn(row, found)
         with right:
-            st.markdown(f"**The paper**, as recalled  \n{row.paper}")
+            st.markdown(f"**The paper**, as recalled  \n{row.paper}" if row.paper else BEYOND)
             lines = [f"- `{each.label}`: {row.ours(each)}." for each in found]
             st.markdown("\n".join(["**Ours**", *lines]))
             with st.expander("How it was made", icon=":material/terminal:", key=f"made {row.number}"):
                 for each in found:
                     st.caption(made_by(each))
+
+
+def of_chains(found: Sequence[Chained]) -> None:
+    """Mechanisms one after the other, undone greedily: which pairs come back."""
+    with st.container(border=True, key="row chains"):
+        st.subheader("Mechanisms one after the other", anchor="row-chains")
+        if not found:
+            st.markdown("**Ours**: not measured yet. It takes")
+            st.code("python -m icm chains RUN --depth 2 --out docs/results/chains/NAME.json", language=None)
+            return
+        from icm.show import figures  # it imports Plotly, which takes a second
+
+        left, right = st.columns([3, 2], gap="large")
+        left.plotly_chart(
+            figures.chains([each for each in found if 2 in each.chains], st.context.theme.type or "light"),
+            key="figure chains",
+            config=CONFIG,
+        )
+        with right:
+            st.markdown(BEYOND)
+            st.caption(
+                "The winner's answer goes back in for as long as an answer scores better than what came in. "
+                f"A digit has come back from {found[0].undone_from:g} dB to the original on."
+            )
+            st.markdown("\n".join(f"- `{each.name}`: {chained.in_words(each)}." for each in found))
+            with st.expander("How it was made", icon=":material/terminal:", key="made chains"):
+                for each in found:
+                    st.caption(
+                        f"`{each.name}` · {counted(each.images, 'digit')} a chain · {each.date}  \n`{each.command}`  \n"
+                        f"`python -m icm chains {each.run} --depth 2 --images {each.images} --out docs/results/chains/{each.name}.json`"
+                    )
 
 
 def made_by(each: Variant) -> str:
@@ -142,3 +176,4 @@ with telling():
     st.caption(LEGEND)
     for row in results.ROWS:
         card(row, every[row.number])
+    of_chains(chained.read())

@@ -1,7 +1,7 @@
 """The charts of a response curve: what they hold, and what they mark."""
 
 from icm.show import curves
-from icm.show.curves import Marked
+from icm.show.curves import Bin, Marked
 from icm.show.experts import colour
 from icm.show.legible import INK, on_page
 
@@ -33,3 +33,16 @@ def test_a_strength_that_was_chosen_is_marked_beside_the_trained_one_unless_it_i
 
     assert at(6.0) == [4, 6]
     assert at(4.0) == [4]
+
+
+def test_winners_are_points_of_their_confidence_larger_for_more_images_beside_the_line_of_honesty() -> None:
+    drawn = curves.reliability(
+        {"digits": [Bin(0.995, 1.0, 1.0)], "clothes": [Bin(0.5, 0.25, 0.25), Bin(0.9, 0.6, 0.75)]}
+    )
+    digits, clothes, honest = drawn["series"]
+    assert [each["value"] for each in clothes["data"]] == [[50, 25], [90, 60]]
+    sizes = [each["symbolSize"] for each in (*clothes["data"], *digits["data"])]
+    assert sizes == sorted(sizes)
+    assert clothes["symbol"] != digits["symbol"]  # colour alone tells nothing
+    assert "25.0% of the images: 50% sure, 25% right" in clothes["data"][0]["tooltip"]["formatter"]
+    assert honest["data"] == [[0, 0], [100, 100]]

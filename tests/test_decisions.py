@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from icm.config import PAPER_MECHANISMS, RunConfig
+from icm.measure.doubt import reliability
 from icm.measure.evaluation import Evaluation
 from icm.presets import PRESETS, preset
 from icm.runs.index import IndexedRun
@@ -31,6 +32,7 @@ from pages.ui.decisions import (
     run_like,
     seconds_for_a_row,
     step_in_link,
+    sure_of,
     timed_in_words,
 )
 from pages.ui.run_view import RunView, apart, progress, time_left
@@ -227,6 +229,18 @@ def test_without_owners_there_is_no_verdict_and_with_some_it_says_how_many() -> 
         measured([None, None], 12.0, 0.3), there, "a", "b"
     )
     assert "Only 1 of 2 mechanisms" in carried_over(measured([20.0, None], 12.0, 0.9), there, "a", "b")
+
+
+def test_of_how_many_it_is_sure_and_how_right_it_is_then_is_told() -> None:
+    found = reliability(np.array([1.0, 1.0, 1.0, 0.5]), np.array([True, True, False, True]))
+    said = sure_of(found, "Omniglot")
+    assert said.startswith(
+        "Of Omniglot it is sure of 75.0% of the winners (confidence 99% and more), and 66.7% of these own"
+    )
+    assert said.endswith(
+        "confidence is off by 37.5% in the mean."
+    )  # by 1/3 of three quarters, and by 1/2 of one
+    assert "sure of no winner" in sure_of(reliability(np.array([0.5]), np.array([True])), "Omniglot")
 
 
 def test_a_card_gives_a_line_for_each_known_set_with_gaps_where_it_says_nothing() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
-from icm.show import figures, results
+from icm.show import chained, figures, results
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
 
 MECHANISMS = 10
+OTHERS = [name for name in SYMBOLS if name not in PAPER_MECHANISMS]
 
 
 def a_run(study: str, variant: str, seed: int, experts: int) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def a_study(study: str, variants: dict[str, int], seeds: int = 5) -> dict[str, A
             "psnr_mean": 21.0,
         }
         found[name] = {"summary": summary, "runs": runs}
+    if study == "extended":
+        found["robust"]["changed"] = {"mechanisms": OTHERS}
     return {"study": study, "variants": found}
 
 
@@ -75,6 +79,7 @@ def everything() -> dict[str, dict[str, Any]]:
         "canonicals": a_study("canonicals", both),
         "sixteen": a_study("sixteen", {"paper": 16, "robust": 16}),
         "six": a_study("six", {"paper": 6, "robust": 6}),
+        "extended": a_study("extended", {"robust": 10}, seeds=3),
     }
 
 
@@ -92,6 +97,7 @@ SAID = {
     9: "at the end 99.0% of the originals, 40% of the changed and 97.0% of the restored digits are read right",
     10: "6 of 16 experts idle at the end (median); every mechanism has an owner of its own in 5 of 5",
     11: "1 experts own two mechanisms or more, 0 mechanisms have no owner (medians)",
+    12: f"one-to-one in 3 of 3; dB gained over doing nothing: {', '.join(f'{each} 11.0' for each in OTHERS)}",
 }
 
 
@@ -127,7 +133,7 @@ def test_every_row_has_a_figure_that_can_be_read(number: int, theme: Any) -> Non
     assert len(drawn.data) > 0
 
 
-@pytest.mark.parametrize("number", [1, 8, 10, 11])
+@pytest.mark.parametrize("number", [1, 8, 10, 11, 12])
 def test_every_seed_is_a_point_that_knows_its_run(number: int) -> None:
     found = row(number).found(everything())
     drawn: Any = figures.figure(number, found)
@@ -187,3 +193,47 @@ def test_a_file_that_holds_no_results_is_told_with_its_name(tmp_path: Path, spoi
         ActionableError, match=r"robust.json holds no results of a study .*; run its study again"
     ):
         results.read(tmp_path)
+
+
+def some_chains(path: Path, undone: float = 0.5) -> None:
+    """What `icm chains` writes of three mechanisms: of two of them every pair, and one chain of three."""
+    names = ("right", "up_left", "contrast")
+    pairs = [[first, second] for first in names for second in names if first != second]
+    figures_of = {"psnr": 18.0, "psnr_nothing": 9.0, "undone": undone, "rounds": 2.0, "read": 0.9}
+    chains = {"2": [{"mechanisms": pair, **figures_of} for pair in pairs]}
+    chains["2"][3] |= {"undone": 0.0}
+    chains["3"] = [{"mechanisms": list(names), **figures_of, "read": None}]
+    said = {
+        "run": "one",
+        "command": "python -m icm train",
+        "images": 8,
+        "undone_from_dB": 15.0,
+        "date": "2026-11-27",
+    }
+    path.write_text(json.dumps({**said, "step": 700, "chains": chains}))
+
+
+def test_chains_are_told_by_how_many_come_back_and_by_the_one_that_comes_back_least(tmp_path: Path) -> None:
+    some_chains(tmp_path / "robust.json", 0.6)
+    (found,) = chained.read(tmp_path)
+    assert chained.in_words(found) == (
+        "6 chains of 2: 50% of the digits come back, 90% read right, 18.0 dB (doing nothing 9.0); least up_left, contrast, 0%; "
+        "1 chain of 3: 60% of the digits come back, 18.0 dB (doing nothing 9.0); least right, up_left, contrast, 60%"
+    )
+    names, undone = found.pairs()
+    assert names == ["right", "up_left", "contrast"]
+    assert undone[1] == [0.6, None, 0.0]
+    drawn: Any = figures.chains([found, found], "dark")
+    assert [list(trace.z[1]) for trace in drawn.data] == [[60, None, 0]] * 2
+    assert contrast(drawn.layout.xaxis.tickfont.color, "#171614") > 4.5
+
+
+def test_a_file_that_holds_no_chains_is_told_with_its_name(tmp_path: Path) -> None:
+    some_chains(tmp_path / "robust.json")
+    spoilt = json.loads((tmp_path / "robust.json").read_text())
+    spoilt["chains"]["2"][0]["undone"] = "most"
+    (tmp_path / "robust.json").write_text(json.dumps(spoilt))
+    with pytest.raises(
+        ActionableError, match=r"robust.json holds no chains .*undone is 'most'.*; measure it again"
+    ):
+        chained.read(tmp_path)

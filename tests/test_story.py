@@ -120,8 +120,9 @@ def test_the_run_in_the_box_is_told_to_its_end() -> None:
     history = run_history(run, config)
     told = events(history)
     assert told[-1].kind in ("complete", "complete again")
-    assert told[-1].step <= (history.one_to_one_from() or 0)
-    assert {event.mechanism for event in told if event.kind == "claims"} == set(range(10))
+    owner = {event.mechanism: event.expert for event in told if event.kind in ("claims", "takes")}
+    assert [owner[mechanism] for mechanism in range(10)] == owners(win_share(history.recent().wins[0]))
+    assert is_one_to_one([owner[mechanism] for mechanism in range(10)])
 
 
 def test_names_are_listed_as_one_says_them() -> None:

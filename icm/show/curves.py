@@ -1,13 +1,16 @@
-"""The response curve of an expert as charts: its score, and its PSNR beside that of doing nothing, over a mechanism's strength."""
+"""Curves that are no history: an expert's score and PSNR over a mechanism's strength, and how right winners are over how sure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
+from typing import NamedTuple
 
 from icm.show.charts import GREY, LEGEND, NEUTRAL
 from icm.show.experts import badge, colour
 from icm.show.legible import Option
 
 NOTHING = "doing nothing"
+HONEST = "as right as sure"
 
 
 @dataclass(frozen=True)
@@ -97,4 +100,55 @@ def _line(name: str, expert: int, strength: Sequence[float], values: Sequence[fl
         "symbolSize": 4 if nothing else 7,
         "lineStyle": {"width": 2, "type": "dashed" if nothing else "solid"},
         "data": [[at, round(value, 2)] for at, value in zip(strength, values)],
+    }
+
+
+class Bin(NamedTuple):
+    """The winners of about one confidence. All in [0, 1]."""
+
+    confidence: float  # mean
+    right: float  # share of them that own the mechanism
+    images: float  # share of all images
+
+
+def reliability(curves: Mapping[str, Sequence[Bin]]) -> Option:
+    """How often winners are right, over how sure the competition is of them: a point for each bin, larger for more images."""
+    ends = {"type": "value", "min": 0, "max": 100, "splitLine": {"lineStyle": {"color": GREY}}}
+    honest = {
+        "name": HONEST,
+        "type": "line",
+        "color": NEUTRAL[0],
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"width": 1, "type": "dashed"},
+        "data": [[0, 0], [100, 100]],
+    }
+    return {
+        "animation": False,
+        "grid": {"left": 8, "right": 16, "top": 34, "bottom": 54, "containLabel": True},
+        "tooltip": {"trigger": "item", "confine": True},
+        "legend": LEGEND,
+        "xAxis": {**ends, "name": "how sure, %", "nameLocation": "middle", "nameGap": 26},
+        "yAxis": {**ends, "name": "right, %", "nameTextStyle": {"align": "left"}},
+        "series": [_bins(name, place, bins) for place, (name, bins) in enumerate(curves.items())] + [honest],
+    }
+
+
+def _bins(name: str, place: int, bins: Sequence[Bin]) -> Option:
+    return {
+        "name": name,
+        "type": "line",
+        "color": NEUTRAL[1 + place],
+        "symbol": "circle" if place == 0 else "diamond",
+        "lineStyle": {"width": 2},
+        "data": [
+            {
+                "value": [round(100 * each.confidence, 1), round(100 * each.right, 1)],
+                "symbolSize": round(6 + 18 * sqrt(each.images)),
+                "tooltip": {
+                    "formatter": f"{name}<br>{each.images:.1%} of the images: {each.confidence:.0%} sure, {each.right:.0%} right"
+                },
+            }
+            for each in bins
+        ],
     }

@@ -3,6 +3,7 @@
 Each point knows its run: `customdata` is the run's name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from icm.config import PAPER_MECHANISMS, mechanism_name
+from icm.show.chained import Chained
 from icm.show.charts import FRAME, NEUTRAL
 from icm.show.legible import INK, Theme
 from icm.show.results import LEAST_GAIN, Curves, Variant, gains, idle, several, unowned
@@ -23,7 +25,12 @@ PAPER_SHARE = 70  # %, of the paper's runs, about and as recalled
 
 def figure(number: int, variants: Sequence[Variant], theme: Theme = "light") -> go.Figure:
     """The figure of that row of the paper's table, for pages of that theme. KeyError for a row that has none."""
-    drawn, ink = DRAWN[number](variants), INK[theme]
+    return _with_ink(DRAWN[number](variants), theme)
+
+
+def _with_ink(drawn: go.Figure, theme: Theme) -> go.Figure:
+    """The figure with its text legible on pages of that theme."""
+    ink = INK[theme]
     drawn.update_annotations(font={"color": ink, "size": 13})
     drawn.update_xaxes(tickfont={"color": ink}, title={"font": {"color": ink}})
     drawn.update_yaxes(tickfont={"color": ink}, title={"font": {"color": ink}})
@@ -139,21 +146,9 @@ def shares(variants: Sequence[Variant]) -> go.Figure:
     starts = [np.array(run["won_first"]) for run in each.runs]
     for column, found in enumerate((starts, ends), start=1):
         mean = np.mean([share[:, order] for share, order in zip(found, orders)], axis=0)
+        known = names if len(names) == len(mean) else None
         drawn.add_trace(
-            go.Heatmap(
-                z=100 * mean,
-                y=names if len(names) == len(mean) else None,
-                zmin=0,
-                zmax=100,
-                colorscale=[[0, "rgba(128,128,128,0.12)"], [1, "#1f6fb8"]],
-                colorbar={"title": "%", "thickness": 12},
-                showscale=column == 2,
-                hovertemplate="%{y}: %{z:.0f} %<extra></extra>",
-                xgap=1,
-                ygap=1,
-            ),
-            col=column,
-            row=1,
+            _shares(mean.tolist(), None, known, column == 2, "%{y}: %{z:.0f} %"), col=column, row=1
         )
     drawn.update_yaxes(autorange="reversed", col=1)
     drawn.update_yaxes(autorange="reversed", showticklabels=False, col=2)
@@ -269,6 +264,58 @@ def gained(variants: Sequence[Variant]) -> go.Figure:
     )
 
 
+def gained_by_mechanism(variants: Sequence[Variant]) -> go.Figure:
+    """By how many dB the answers to each mechanism's images are nearer to the original than doing nothing: a line a mechanism."""
+    drawn, each = go.Figure(), variants[0]
+    lines = [replace(each, label=mechanism_name(spec)) for spec in each.mechanisms]
+    for place, line in enumerate(lines):
+        values = [gains(run)[place] for run in each.runs]
+        drawn.add_trace(_points(line, place, values, [f"{line.label} {value:+.1f} dB" for value in values]))
+    _name_lines(drawn, lines)
+    drawn.update_xaxes(title="dB nearer to the original than doing nothing, a point a seed", zeroline=True)
+    return drawn
+
+
+def chains(found: Sequence[Chained], theme: Theme = "light") -> go.Figure:
+    """Of each run the share of digits that come back, by first mechanism, then second."""
+    drawn = make_subplots(cols=len(found), shared_yaxes=True, subplot_titles=[each.name for each in found])
+    for column, each in enumerate(found, start=1):
+        names, undone = each.pairs()
+        titles = [mechanism_name(name) for name in names]
+        drawn.add_trace(
+            _shares(undone, titles, titles, column == len(found), "%{y}, then %{x}: %{z:.0f} %"),
+            col=column,
+            row=1,
+        )
+    drawn.update_yaxes(autorange="reversed")
+    drawn.update_yaxes(title="first", col=1)
+    drawn.update_xaxes(title="then", tickangle=-60)
+    return _with_ink(drawn, theme)
+
+
+def _shares(
+    shares: Sequence[Sequence[float | None]],
+    x: Sequence[str] | None,
+    y: Sequence[str] | None,
+    scale: bool,
+    hover: str,
+) -> go.Heatmap:
+    """A table of shares in [0, 1], drawn in %."""
+    return go.Heatmap(
+        z=[[None if share is None else 100 * share for share in row] for row in shares],
+        x=x,
+        y=y,
+        zmin=0,
+        zmax=100,
+        colorscale=[[0, "rgba(128,128,128,0.12)"], [1, "#1f6fb8"]],
+        colorbar={"title": "%", "thickness": 12},
+        showscale=scale,
+        hovertemplate=f"{hover}<extra></extra>",
+        xgap=1,
+        ygap=1,
+    )
+
+
 def quality(variants: Sequence[Variant]) -> go.Figure:
     return _counted(
         variants, lambda run: [run["psnr"]], "mean PSNR of the winners' answers, dB, a point a seed"
@@ -338,4 +385,5 @@ DRAWN: dict[int, Callable[[Sequence[Variant]], go.Figure]] = {
     9: read,
     10: idling,
     11: left_out,
+    12: gained_by_mechanism,
 }

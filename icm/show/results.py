@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from icm import files
+from icm.config import PAPER_MECHANISMS, mechanism_name
 from icm.errors import ActionableError
 from icm.ownership import Roles, roles
 
@@ -36,6 +37,7 @@ class Variant:
     label: str
     runs: list[dict[str, Any]]
     summary: dict[str, Any]
+    mechanisms: tuple[str, ...] = PAPER_MECHANISMS
 
     def values(self, name: str) -> list[Any]:
         """That field of every run which has it."""
@@ -54,7 +56,7 @@ class Row:
 
     number: int
     title: str
-    paper: str  # what the paper found, as recalled
+    paper: str  # what the paper found, as recalled; empty where it did not ask
     parts: tuple[tuple[str, str], ...]  # study and variant
     field: str  # that a run must have, to be shown
     ours: Callable[[Variant], str]
@@ -78,7 +80,8 @@ class Row:
             runs = [run for run in there["runs"] if run.get(self.field) is not None] if there else []
             if runs:
                 label = study if study == name else f"{study}, {name}"
-                variants.append(Variant(study, name, label, runs, there["summary"]))
+                mechanisms = there.get("changed", {}).get("mechanisms", PAPER_MECHANISMS)
+                variants.append(Variant(study, name, label, runs, there["summary"], tuple(mechanisms)))
         return variants
 
 
@@ -170,6 +173,14 @@ def undone(each: Variant) -> str:
 def gains(run: Mapping[str, Any]) -> list[float | int]:
     """By how many dB the answers to each mechanism are nearer to the originals than doing nothing."""
     return [answer - nothing for answer, nothing in zip(run["quality"], run["nothing"])]
+
+
+def gained_by_mechanism(each: Variant) -> str:
+    """The mean gain of each mechanism, the largest first."""
+    mean_gains = np.mean([gains(run) for run in each.runs], axis=0).tolist()
+    pairs = sorted(zip(each.mechanisms, mean_gains), key=lambda pair: pair[1], reverse=True)
+    listed = ", ".join(f"{mechanism_name(spec)} {gain:.1f}" for spec, gain in pairs)
+    return f"one-to-one in {each.summary['one_to_one']} of {each.summary['runs']}; dB gained over doing nothing: {listed}"
 
 
 def quality(each: Variant) -> str:
@@ -292,5 +303,13 @@ ROWS = (
         twins("six"),
         "won",
         who_is_left_out,
+    ),
+    Row(
+        12,
+        "Ten other mechanisms",
+        "",
+        (("extended", "robust"),),
+        "quality",
+        gained_by_mechanism,
     ),
 )

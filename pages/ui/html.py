@@ -210,5 +210,6 @@ FIGURES_STYLE = """
 @media(max-width:640px){.icm-path{flex-wrap:nowrap;gap:6px}.icm-path>b{display:none}.icm-path figure{width:auto;flex:1;min-width:0;max-width:132px}
 .icm-path figcaption,.icm-path small{font-size:.7rem;overflow-wrap:anywhere}
 .icm-path figcaption{display:flex;align-items:flex-end;min-height:2.4em;line-height:1.2}
+.icm-path .icm-door b{border:0;background:linear-gradient(var(--colour) 0 0) 0 100%/100% 2px no-repeat}
 .icm-bars li{grid-template-columns:132px 36px 1fr 44px;gap:8px}}
 """

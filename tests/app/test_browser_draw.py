@@ -107,7 +107,7 @@ def test_one_tap_changes_the_mechanism_and_the_link_keeps_it(page: Page, server:
     expect_claim(page, r"undoes right$")
     tile = page.get_by_role("button", name="Change it by up-left")
     black = "canvas => canvas.getContext('2d').getImageData(0, 0, 32, 32).data.every((value, at) => at % 4 === 3 || !value)"
-    assert not tile.locator("canvas").evaluate(black)  # it shows the digit, changed
+    wait_until(page, lambda: not tile.locator("canvas").evaluate(black), "the tile shows the digit, changed")
     tile.click()
     expect_claim(page, r"undoes up-left$")
     expect(tile).to_have_attribute("aria-pressed", "true")

@@ -30,8 +30,9 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
     for row in ROWS:
         card = card_of(page, row.number)
         expect(card.get_by_role("heading", name=row.title)).to_be_visible()
-        expect(card.get_by_text("as recalled")).to_be_visible()
         found = row.found(known)
+        if row.paper:
+            expect(card.get_by_text("as recalled")).to_be_visible()
         if found:
             expect(card.locator(".js-plotly-plot")).to_be_visible()
             expect(card.locator("li")).to_have_count(len(found))
