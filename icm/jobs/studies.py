@@ -75,6 +75,7 @@ def of_the_paper(robust: RunConfig, paper: RunConfig) -> dict[str, dict[str, Run
 
 def of_numbers(robust: RunConfig) -> dict[str, dict[str, RunConfig]]:
     """Experts that are too few, too many or of unknown number, mechanisms of unequal frequency, and other mechanisms."""
+    others = tuple(name for name in SYMBOLS if name not in PAPER_MECHANISMS)
     return {
         # The conscience takes mechanisms to be equally frequent. The first is drawn so many times as often as each other one.
         "unequal": {
@@ -94,11 +95,17 @@ def of_numbers(robust: RunConfig) -> dict[str, dict[str, RunConfig]]:
         "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
         # What a discriminator that knows blanks for no digits costs and brings.
         "blanks": variants(robust, "training", {"none": {}, "blanks8": {"blanks": 8}}),
-        # Ten mechanisms that are not the paper's, all at once.
+        # Mechanisms that are not the paper's: each with an expert to spare for it beside three of the paper's, and all at once.
         "extended": {
-            "robust": replace(
-                robust, mechanisms=tuple(name for name in SYMBOLS if name not in PAPER_MECHANISMS)
-            )
+            **{
+                name: replace(
+                    robust,
+                    mechanisms=("right", "up", "contrast", name),
+                    model=replace(robust.model, experts=4),
+                )
+                for name in others
+            },
+            "together": replace(robust, mechanisms=others),
         },
         # Rosters that begin with too few experts and with too many: with thin networks, and as large as the paper's.
         "roster": {f"from{start}": opened(thin(robust), start) for start in (4, MOST)},
