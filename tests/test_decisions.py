@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from icm.config import PAPER_MECHANISMS, RunConfig
+from icm.measure.diagnosis import diagnose
 from icm.measure.doubt import reliability
 from icm.measure.evaluation import Evaluation
 from icm.presets import PRESETS, preset
@@ -29,6 +30,7 @@ from pages.ui.decisions import (
     offered,
     pace,
     place_in_link,
+    remedy,
     run_like,
     seconds_for_a_row,
     step_in_link,
@@ -36,6 +38,7 @@ from pages.ui.decisions import (
     timed_in_words,
 )
 from pages.ui.run_view import RunView, apart, progress, time_left
+from tests.test_diagnosis import EACH, KINDS, ONE_EACH, scores
 
 
 def seen(
@@ -86,6 +89,15 @@ def test_a_link_names_a_step_that_the_run_has_passed_else_the_newest(
     said: str | None, step: int | None
 ) -> None:
     assert step_in_link(said, newest=60) == step
+
+
+def test_the_remedy_is_as_many_experts_as_there_are_kinds_else_another_seed() -> None:
+    idle = np.full((1, KINDS * EACH), -60.0)
+    too_few, too_many = [[0], [1], [2], [3], [4, 5]], [*ONE_EACH, [2]]
+    assert remedy(diagnose(scores(too_few)), 7) == ("Start again with 6 experts", {"experts": "6"})
+    assert remedy(diagnose(scores(too_many)), 7) == ("Start again with 6 experts", {"experts": "6"})
+    uneven = diagnose(np.concatenate([scores(too_few), idle]))
+    assert remedy(uneven, 7) == ("Start again with another seed", {"seed": "8"})
 
 
 @pytest.mark.parametrize(

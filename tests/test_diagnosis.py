@@ -10,7 +10,7 @@ import pytest
 from icm.files import PROJECT
 from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
-from icm.measure.diagnosis import Diagnosis, diagnose, groups
+from icm.measure.diagnosis import diagnose, groups
 from icm.measure.evaluation import examples_of_one, networks
 from icm.measure.faults import Faults, faults, some_of
 from icm.runs.run import SHIPPED
@@ -24,7 +24,7 @@ def scores(owns: Sequence[Sequence[int]], seed: int = 0) -> np.ndarray:
     """Scores of experts that undo these of six kinds of images: 60 images of each kind. Who undoes the kind scores about 1, and who of
     several wins is chance; the others score lower, by how far the kinds are apart."""
     draw = np.random.default_rng(seed)
-    far = np.random.default_rng(1).uniform(8, 30, (KINDS, KINDS))
+    far = np.exp(np.random.default_rng(3).uniform(np.log(4), np.log(100), (KINDS, KINDS)))
     far = np.triu(far, 1) + np.triu(far, 1).T
     kind = np.arange(KINDS * EACH) // EACH
     lower = np.stack([far[list(mine)].min(axis=0)[kind] for mine in owns])
@@ -73,18 +73,27 @@ def test_who_does_not_play_is_none_of_the_experts() -> None:
 
 
 def test_three_who_share_one_kind_are_two_too_many() -> None:
-    between = {(0, 1): 0.0, (0, 2): 0.1, (1, 2): 0.0, (0, 3): 0.6, (1, 3): 0.6, (2, 3): 0.6}
-    share = dict.fromkeys(range(4), 0.25)
-    found = Diagnosis(
-        share=share,
-        apart=dict.fromkeys(range(4), 0.3),
-        part=dict.fromkeys(range(4), 0.5),
-        between=between,
-        ahead=10.0,
-        images=400,
-    )
-    assert found.surplus == 2
-    assert found.in_words() == "2 of the 4 experts would do: the number looks too large."
+    found = diagnose(scores([*ONE_EACH, [2], [2]]))
+    assert found.duplicates == [(2, 6), (2, 7), (6, 7)]
+    assert (found.surplus, found.fitting) == (2, KINDS)
+    assert found.in_words() == "6 kinds of images for 8 experts: the number looks too large."
+
+
+def test_a_kind_that_nobody_wins_most_of_has_no_expert() -> None:
+    found = diagnose(scores([[0], [1, 5], [2, 5], [3, 5], [4]]))
+    assert found.fitting == KINDS
+    assert len(found.unserved) == 1
+    assert any(said.startswith("One kind has no expert: nobody wins more than ") for said in found.evidence())
+    assert not diagnose(scores(ONE_EACH)).unserved
+
+
+def test_a_kind_of_most_images_is_several_that_are_not_told_apart_yet() -> None:
+    """Two kinds are clear, of the others the winners are luck: as early in a run."""
+    table = scores(ONE_EACH)
+    table[:, 2 * EACH :] = np.random.default_rng(0).normal(0, 1, (KINDS, 4 * EACH))
+    found = diagnose(table)
+    assert found.verdict == "undecided"
+    assert (found.overloaded, found.duplicates) == ([], [])
 
 
 def test_with_one_expert_nothing_is_said() -> None:
@@ -101,20 +110,28 @@ def test_while_the_experts_are_still_alike_nothing_is_said() -> None:
 def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
     idle = np.full((1, KINDS * EACH), -60.0)
     found = diagnose(np.concatenate([scores([[0], [1], [2], [3], [4, 5], [2]]), idle]))
-    assert found.fitting == 6
-    assert found.in_words() == (
-        "One expert wins images of two kinds while 2 others could go: the number may be right, the sharing is not."
+    assert found.fitting == KINDS
+    assert (
+        found.in_words()
+        == "6 kinds of images for 7 experts, but unevenly shared: some have two, some share one or idle."
     )
-    first, second, third = found.evidence()
-    assert first == "E6 idles: it wins 0.0% of 360 images."
-    assert second.startswith("E4 has too much to do: its images are of two kinds, ")
-    assert second.endswith(" apart, and the smaller makes 50%.")
-    assert third.startswith("E2 and E5 share a kind: their images are at most 0.0")
-    few = diagnose(scores(ONE_EACH)[:, ::6])
+    assert found.evidence() == [
+        "E6 idles: it wins 0.0% of 360 images.",
+        "E4 has too much to do: its images are of two kinds (50%, 50%).",
+        "E2 and E5 share a kind: most of what each wins is of it.",
+        f"By their scores the images are of 6 kinds, {found.apart:.2f} apart.",
+    ]
+    assert found.roles() == {0: "one kind", 1: "one kind", 3: "one kind"} | {
+        2: "shares with E5",
+        4: "two kinds",
+        5: "shares with E2",
+        6: "idle",
+    }
+    few = diagnose(scores(ONE_EACH)[:, ::15])
     assert (few.verdict, few.evidence()) == ("undecided", [])
     assert few.roles() == dict.fromkeys(range(KINDS), "wins 17%")
-    known = diagnose(np.delete(scores(ONE_EACH), np.s_[:50], axis=1))  # E0 has ten images left
-    assert known.evidence() == ["Of E0 nothing is said: fewer than 12 images."]
+    known = diagnose(np.delete(scores(ONE_EACH), np.s_[:56], axis=1))  # E0 has four images left
+    assert known.evidence()[0] == "Of E0 nothing is said: fewer than 5 images."
 
 
 def test_who_share_with_one_another_are_one_group() -> None:

@@ -1,10 +1,11 @@
-"""What is wrong with a set of experts, told without the truth: who idles, who has two mechanisms, who share one.
+"""What is wrong with a set of experts, told without the truth: who idles, who has two kinds of images, who share one.
 
 All that it sees is a table of scores: what the discriminator says of every expert's answer to every image of a mixture. Images that
 one mechanism changed are scored alike: those who undo something near to it come close, the others fail, each in its own way. So the
-column of an image's scores tells of what kind it is. An expert whose images are of two kinds has too much to do, and two experts whose
-images are of one kind share it. Both are asked of the silhouette (Rousseeuw, 1987): how much nearer an image is to its own group than
-to the other, from -1 to 1; about 0 where the two groups are one. No mechanism is known here, and no original."""
+images fall into kinds by how far each expert's score lies behind the best. How many kinds there are is the number at which they lie
+apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. An expert
+that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known here, and no
+original."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,29 +13,42 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 IDLE = 0.01  # an expert that wins less than this share of the images idles; as in icm.ownership, which knows mechanisms
-TWO_KINDS = 0.6  # silhouette from which two halves of an expert's images are two kinds
-ONE_KIND = 0.2  # silhouette up to which the images of two experts are one kind
-ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
-LEAST_PART = 0.2  # of an expert's images, that its second kind must have
-LEAST_IMAGES = 12  # of an expert, below which nothing is said of their kinds
+LEAST_PART = 0.2  # of an expert's images, from which it counts that they are of a kind
+SERVED = 0.5  # of a kind's images, that one expert must win
+LEAST_IMAGES = 5  # of an expert, below which nothing is said of their kinds
 UNTOLD = 0.2  # of the images, from which too many are won by experts of which nothing is said
+APART = 0.5  # silhouette of the kinds, below which they are none
+COARSE = 0.6  # of the images, from which a kind is likely to be several that are not told apart yet
+ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
+FEWEST, MORE, MOST = (
+    3,
+    6,
+    24,
+)  # kinds that are tried: so many, and so many more than experts, but at most so many
 
 Verdict = Literal["right", "too many", "too few", "unevenly shared", "undecided"]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Who wins how much, and the silhouettes by which the experts' images are told apart."""
+    """Who wins how much of which kind of images."""
 
     share: dict[int, float]  # of the images, won by each expert that plays
-    apart: dict[int, float]  # silhouette of the two halves of an expert's images; of those with enough images
-    part: dict[int, float]  # share of the smaller half
-    between: dict[tuple[int, int], float]  # silhouette of two experts' images
+    parts: dict[int, list[float]]  # of the images that it won, of each kind; of those with enough images
+    of_kind: list[float]  # share of all images that are of each kind
+    served: list[float]  # of each kind's images, won by who wins most of them
+    apart: float  # silhouette of the kinds
     ahead: float  # logits by which the winner's score is above the mean of the others', median over images
     images: int  # that all this was seen on
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the kinds are clear enough for anything to be said of them."""
+        alike = self.ahead < ALIKE or self.apart < APART or max(self.of_kind) > COARSE
+        return not alike and len(self.parts) > 1 and sum(self.share[each] for each in self.silent) <= UNTOLD
 
     @property
     def idle(self) -> list[int]:
@@ -42,15 +56,24 @@ class Diagnosis:
 
     @property
     def overloaded(self) -> list[int]:
-        return [
-            expert
-            for expert, found in self.apart.items()
-            if found >= TWO_KINDS and self.part[expert] >= LEAST_PART
-        ]
+        """Who wins images of two kinds or more."""
+        return [each for each in self.parts if self.is_told and len(self._kinds_of(each)) > 1]
 
     @property
     def duplicates(self) -> list[tuple[int, int]]:
-        return [pair for pair, found in self.between.items() if found <= ONE_KIND]
+        """Pairs of experts, most of whose images are of the same kind."""
+        main = {expert: int(np.argmax(parts)) for expert, parts in self.parts.items()}
+        return [pair for pair in combinations(main, 2) if self.is_told and main[pair[0]] == main[pair[1]]]
+
+    @property
+    def unserved(self) -> list[int]:
+        """Kinds of which no expert wins most images."""
+        return [kind for kind, share in enumerate(self.served) if share < SERVED]
+
+    @property
+    def silent(self) -> list[int]:
+        """Who wins too few images for their kinds to be told, and too many to be idle."""
+        return [expert for expert in self.share if expert not in self.parts and expert not in self.idle]
 
     @property
     def surplus(self) -> int:
@@ -58,29 +81,23 @@ class Diagnosis:
         return len(self.idle) + sum(len(each) - 1 for each in groups(self.duplicates))
 
     @property
-    def silent(self) -> list[int]:
-        """Who wins too few images for their kinds to be told, and too many to be idle."""
-        return [expert for expert in self.share if expert not in self.apart and expert not in self.idle]
+    def missing(self) -> int:
+        """How many kinds are nobody's main one."""
+        return len(self.served) - len({int(np.argmax(parts)) for parts in self.parts.values()})
 
     @property
-    def missing(self) -> int:
-        """How many experts would have to take over a second kind."""
-        return len(self.overloaded)
+    def fitting(self) -> int:
+        """How many experts would fit what was seen: one for each kind."""
+        return len(self.served)
 
     @property
     def verdict(self) -> Verdict:
         """Whether the number of experts fits the number of kinds."""
-        alike = self.ahead < ALIKE or self.surplus == len(self.share) - 1
-        if alike or len(self.apart) < 2 or sum(self.share[each] for each in self.silent) > UNTOLD:
+        if not self.is_told:
             return "undecided"
-        if self.missing and self.surplus:
+        if (self.missing and self.surplus) or (self.overloaded and not self.missing):
             return "unevenly shared"
         return "too few" if self.missing else "too many" if self.surplus else "right"
-
-    @property
-    def fitting(self) -> int:
-        """How many experts would fit what was seen."""
-        return len(self.share) - self.surplus + self.missing
 
     def roles(self) -> dict[int, str]:
         """A word or two for each expert."""
@@ -92,39 +109,49 @@ class Diagnosis:
             ]
             for expert in self.share
         }
-        known = dict.fromkeys(self.share, "too few images") | dict.fromkeys(self.apart, "one kind")
+        known = dict.fromkeys(self.share, "too few images") | dict.fromkeys(self.parts, "one kind")
         known |= {expert: f"shares with {', '.join(with_)}" for expert, with_ in shared.items() if with_}
-        return known | dict.fromkeys(self.overloaded, "two kinds") | dict.fromkeys(self.idle, "idle")
+        known |= {each: f"{_number(len(self._kinds_of(each)))} kinds" for each in self.overloaded}
+        return known | dict.fromkeys(self.idle, "idle")
+
+    def _kinds_of(self, expert: int) -> list[float]:
+        """The parts of its images that count, the largest first."""
+        return sorted((part for part in self.parts[expert] if part >= LEAST_PART), reverse=True)
 
     def in_words(self) -> str:
         """The verdict, as a sentence."""
-        experts = len(self.share)
+        experts, kinds = len(self.share), len(self.served)
         return {
             "right": f"Each of the {experts} experts wins images of a kind of its own: the number looks right.",
-            "too many": f"{self.fitting} of the {experts} experts would do: the number looks too large.",
-            "too few": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds: the number looks too small.",
-            "unevenly shared": f"{_counted(self.missing, 'expert wins', 'experts win')} images of two kinds while "
-            f"{_counted(self.surplus, 'other', 'others').lower()} could go: the number may be right, the sharing is not.",
+            "too many": f"{kinds} kinds of images for {experts} experts: the number looks too large.",
+            "too few": f"{kinds} kinds of images for {experts} experts: the number looks too small.",
+            "unevenly shared": f"{kinds} kinds of images for {experts} experts, but unevenly shared: some have two, some share one or idle.",
             "undecided": "The experts do not differ enough yet, or win too few images each, for anything to be said.",
         }[self.verdict]
 
     def evidence(self) -> list[str]:
-        """A sentence for each thing that is wrong, with what it was seen by."""
+        """What is wrong, and by what it was seen, a sentence each."""
         if self.verdict == "undecided":
             return []
         told = [
             f"E{each} idles: it wins {self.share[each]:.1%} of {self.images:,} images." for each in self.idle
         ]
+        for each in self.overloaded:
+            parts = [f"{part:.0%}" for part in self._kinds_of(each)]
+            told.append(
+                f"E{each} has too much to do: its images are of {_number(len(parts))} kinds ({', '.join(parts)})."
+            )
         told += [
-            f"E{each} has too much to do: its images are of two kinds, {self.apart[each]:.2f} apart, and the smaller makes {self.part[each]:.0%}."
-            for each in self.overloaded
+            f"{named(each)} share a kind: most of what each wins is of it."
+            for each in groups(self.duplicates)
         ]
-        for each in groups(self.duplicates):
-            apart = [self.between[pair] for pair in self.duplicates if pair[0] in each]
-            told.append(f"{named(each)} share a kind: their images are at most {max(*apart, 0.0):.2f} apart.")
+        if self.unserved:
+            best = max(self.served[kind] for kind in self.unserved)
+            kinds = "One kind has" if len(self.unserved) == 1 else f"{len(self.unserved)} kinds have"
+            told.append(f"{kinds} no expert: nobody wins more than {best:.0%} of it.")
         if self.silent:
             told.append(f"Of {named(self.silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
-        return told
+        return [*told, f"By their scores the images are of {len(self.served)} kinds, {self.apart:.2f} apart."]
 
 
 def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -136,8 +163,8 @@ def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return sorted(sorted(each) for each in found)
 
 
-def _counted(count: int, one: str, several: str) -> str:
-    return f"One {one}" if count == 1 else f"{count} {several}"
+def _number(count: int) -> str:
+    return {2: "two", 3: "three", 4: "four", 5: "five"}.get(count, str(count))
 
 
 def named(experts: Sequence[int]) -> str:
@@ -150,53 +177,46 @@ def diagnose(scores: Float[np.ndarray, "expert image"]) -> Diagnosis:
     """The diagnosis of experts whose answers to images of a mixture were given these scores; -inf for who does not play.
 
     Some thirty images for each expert say enough."""
-    plays = np.isfinite(scores).all(axis=1)
-    winner = scores.argmax(axis=0)
-    looks = _looks(scores[plays])
-    won = {int(expert): winner == expert for expert in np.flatnonzero(plays)}
-    enough = [expert for expert, mine in won.items() if mine.sum() >= LEAST_IMAGES]
-    halves = {expert: _halves(looks[won[expert]]) for expert in enough}
+    plays = np.flatnonzero(np.isfinite(scores).all(axis=1))
+    best = scores[plays].argmax(axis=0)
+    kind, apart = kinds(scores[plays])
+    wins = np.zeros((len(plays), kind.max() + 1))
+    np.add.at(wins, (best, kind), 1)
+    won = wins.sum(axis=1)
     return Diagnosis(
+        share={int(expert): float(count / won.sum()) for expert, count in zip(plays, won)},
+        parts={
+            int(expert): (row / row.sum()).tolist()
+            for expert, row in zip(plays, wins)
+            if row.sum() >= LEAST_IMAGES and row.sum() / won.sum() >= IDLE
+        },
+        of_kind=(wins.sum(axis=0) / won.sum()).tolist(),
+        served=(wins.max(axis=0) / wins.sum(axis=0)).tolist(),
+        apart=apart,
         ahead=_ahead(scores[plays]),
         images=scores.shape[1],
-        share={expert: float(mine.mean()) for expert, mine in won.items()},
-        apart={expert: silhouette(looks[won[expert]], half) for expert, half in halves.items()},
-        part={expert: float(min(half.mean(), 1 - half.mean())) for expert, half in halves.items()},
-        between={
-            (one, other): silhouette(looks[won[one] | won[other]], winner[won[one] | won[other]] == other)
-            for one, other in combinations(enough, 2)
-        },
     )
+
+
+def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " image"], float]:
+    """The kind of each image, numbered from 0, and the silhouette of the kinds; one kind, and 0, where they cannot be told apart.
+
+    An image is looked at by the square root of how far each score lies behind the best: the root keeps a mechanism that most experts
+    fail at by far, such as a swap of bright and dark, from hiding the differences among the others."""
+    from sklearn.cluster import KMeans  # it takes a second to import
+    from sklearn.metrics import silhouette_score
+
+    looks = np.sqrt(scores.max(axis=0) - scores).T
+    most = min(2 * len(scores), len(scores) + MORE, MOST, len(np.unique(looks, axis=0)) - 1)
+    best, apart = np.zeros(len(looks), dtype=int), 0.0
+    for count in range(min(FEWEST, len(scores)), most + 1):
+        found = KMeans(count, n_init=3, random_state=0).fit_predict(looks)  # pyright: ignore[reportArgumentType]
+        if (silhouette := float(silhouette_score(looks, found))) > apart:
+            best, apart = found.astype(int), silhouette
+    return best, apart
 
 
 def _ahead(scores: Float[np.ndarray, "player image"]) -> float:
     """By how much the best score of an image is above the mean of the others, median over images; 0 for one player."""
     best, others = scores.max(axis=0), max(len(scores) - 1, 1)
     return float(np.median(best - (scores.sum(axis=0) - best) / others)) if len(scores) > 1 else 0.0
-
-
-def _looks(scores: Float[np.ndarray, "player image"]) -> Float[np.ndarray, "image player"]:
-    """What the scores say of each image's kind: its column without its mean, which says how clear the image is."""
-    return (scores - scores.mean(axis=0)).T
-
-
-def _halves(looks: Float[np.ndarray, "image player"]) -> Bool[np.ndarray, " image"]:
-    """The two groups into which the images fall best."""
-    from sklearn.cluster import KMeans  # it takes a second to import
-
-    if len(np.unique(looks, axis=0)) < 2:
-        return np.zeros(len(looks), dtype=bool)
-    halves = KMeans(2, n_init=5, random_state=0)  # pyright: ignore[reportArgumentType]
-    return halves.fit_predict(looks).astype(bool)
-
-
-def silhouette(
-    looks: Float[np.ndarray, "image player"],
-    group: Bool[np.ndarray, " image"] | Int[np.ndarray, " image"],
-) -> float:
-    """The mean silhouette of the images in their two groups; 0 where there is only one."""
-    from sklearn.metrics import silhouette_score
-
-    if len(np.unique(group)) < 2:
-        return 0.0
-    return float(silhouette_score(looks, group))

@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Float
 
 from icm.config import PAPER_MECHANISMS, RunConfig, changed_fields
+from icm.measure.diagnosis import Diagnosis
 from icm.measure.doubt import SURE
 from icm.runs.index import IndexedRun
 from pages.ui.html import plain
-from pages.ui.run_view import LARGEST, RunView, apart, duration
+from pages.ui.run_view import LARGEST, RunView, apart, counted, duration
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.measure.doubt import Reliability
@@ -69,6 +70,13 @@ def changed_by_link(config: RunConfig, link: Mapping[str, str]) -> RunConfig:
     )
     model = config.model if not experts else replace(config.model, experts=experts)
     return replace(config, model=model, seed=config.seed if seed is None else seed)
+
+
+def remedy(found: Diagnosis, seed: int) -> tuple[str, dict[str, str]]:
+    """What is done about a diagnosis, in words, and what a link to the form says for it: as many experts as fit, else another seed."""
+    if found.fitting == len(found.share):
+        return "Start again with another seed", {"seed": str(seed + 1)}
+    return f"Start again with {counted(found.fitting, 'expert')}", {"experts": str(found.fitting)}
 
 
 def number_in_link(said: str | None, most: int) -> int | None:

@@ -12,13 +12,13 @@ from streamlit.delta_generator import DeltaGenerator
 from icm.measure.diagnosis import Diagnosis
 from icm.measure.faults import Faults
 from icm.runs.history import History
-from pages.ui import html, run_view
+from pages.ui import decisions, html, run_view
 from pages.ui.run_view import RunView
 
 HELP = (
     "Nothing is looked at but the discriminator's scores of every expert's answers to held-out digits, changed by the run's "
-    "mechanisms. Images that these scores tell apart are of different kinds. How far two groups are apart is their silhouette: "
-    "at 0 they are one, at 1 nothing lies between them."
+    "mechanisms. Images whose scores are alike are of one kind, and there are as many kinds as make them lie apart best. How far "
+    "apart is their silhouette: at 0 they are one heap, at 1 nothing lies between them. A good number of experts is the number of kinds."
 )
 ICONS = {
     "right": ":material/check_circle:",
@@ -86,11 +86,6 @@ def show(seen: RunView, then: History, judged: Judged) -> None:
 
 def start_again(seen: RunView, diagnosis: Diagnosis) -> None:
     """A button to Train, with the settings of this run but for what the diagnosis would have otherwise."""
-    link = {"like": seen.run.id}
-    if diagnosis.fitting == len(diagnosis.share):
-        words, link["seed"] = "Start again with another seed", str(seen.config.seed + 1)
-    else:
-        words = f"Start again with {run_view.counted(diagnosis.fitting, 'expert')}"
-        link["experts"] = str(diagnosis.fitting)
+    words, changed = decisions.remedy(diagnosis, seen.config.seed)
     if st.button(words, icon=":material/replay:", key="start-again"):
-        st.switch_page("train.py", query_params=link)
+        st.switch_page("train.py", query_params={"like": seen.run.id, **changed})
