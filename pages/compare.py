@@ -1,8 +1,8 @@
 """Digits and other images side by side: the same experts, the same mechanism, two separate questions.
 
 Does the mechanism transfer: how good is the owner's answer? Does the discriminator transfer: does the owner
-win? The link carries run, set, look, step, mechanism, and whether the numbers are open, but
-nothing of a person's own images."""
+win? The link carries run, set, look, step, mechanism, and whether the numbers and the curve of
+sureness are open, but nothing of a person's own images."""
 
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -289,14 +289,17 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
 def sureness(digits: "Evaluation", other: "Evaluation", title: str) -> None:
     """How often the winners are right that the discriminator is sure of, and of those that it is not so sure of."""
     both = {REFERRED: digits.doubt, title: other.doubt}
-    panels.chart(
-        "**Is it right when it is sure?** · A point for the winners of about that confidence, larger for more images; under the line it is too sure",
-        curves.reliability({name: bins_of(each) for name, each in both.items()}),
-        CHART_HEIGHT,
-        key="sureness",
-        alt="Points: how often the owner wins, over how sure the discriminator is, on the digits and on the other images",
-    )
-    st.caption(" ".join(decisions.sure_of(each, name) for name, each in both.items()))
+    said = " ".join(decisions.sure_of(each, name) for name, each in both.items())
+    st.markdown(f"**Is it right when it is sure?** {said}")
+    with st.expander("How right, by how sure", key="sure", on_change="rerun", bind="query-params") as drawn:
+        if drawn.open:
+            panels.chart(
+                "A point for the winners of about that confidence, larger for more images; under the line it is too sure",
+                curves.reliability({name: bins_of(each) for name, each in both.items()}),
+                CHART_HEIGHT,
+                key="sureness",
+                alt="Points: how often the owner wins, over how sure the discriminator is, on the digits and on the other images",
+            )
 
 
 def bins_of(found: "Reliability") -> list[curves.Bin]:

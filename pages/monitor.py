@@ -198,7 +198,6 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
     if snapshots:
         with right, telling():
             one_expert(seen.run, snapshots[-1], row, expert, mechanism)
-            inside.door(expert)
             inside.doors(seen.run, snapshots[-1], then)
     return row
 
@@ -231,12 +230,14 @@ def one_expert(run: Run, step: int, row: int, expert: int, mechanism: str) -> No
     from pages.ui import cached, pictures
 
     st.markdown(f"**{badge(expert)} on {plain(mechanism)}** after step {step:,} · its score, and who won")
-    pictures.show(
+    below = pictures.show(
         cached.detail(cached.snapshot_key(run, step), expert, row),
         f"{cached.DETAIL_DIGITS} digits changed by {mechanism}, {badge(expert)}'s answers and the originals, after step {step}",
         "one-expert",
         least=560,
     )
+    with below:
+        inside.door(expert)
 
 
 def everyones_answers(run: Run, step: int) -> None:

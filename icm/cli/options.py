@@ -100,7 +100,7 @@ class Chains:
     step: int | None = None
     """Snapshot to measure; the newest when not given."""
     out: Path | None = None
-    """File for the result, such as docs/results/chains.json; chains of other depths that it has stay."""
+    """File for the result, such as docs/results/chains/robust.json, which the page of results shows; chains of other depths that it has stay."""
 
 
 @dataclass(frozen=True)

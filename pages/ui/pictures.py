@@ -2,6 +2,7 @@
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from icm.images.mechanisms import parse
 from icm.measure.evaluation import changed_digits
@@ -21,12 +22,15 @@ def before_and_after(spec: str) -> str:
     return html.pair(original[0, 0].numpy(), changed[0, 0].numpy(), ("a digit", spec))
 
 
-def show(png: bytes, alt: str, name: str, least: int) -> None:
-    """Shows the picture and a button that saves it. It is never narrower than `least` pixels: a phone scrolls it sideways."""
+def show(png: bytes, alt: str, name: str, least: int) -> DeltaGenerator:
+    """Shows the picture and a button that saves it. It is never narrower than `least` pixels: a phone scrolls it sideways.
+
+    Returns the row of the button, for more of them."""
     with st.container(key=name, gap="small"):
         st.html(f"<style>.st-key-{name}{{overflow-x:auto}}.st-key-{name} img{{min-width:{least}px}}</style>")
         st.image(html.inlined(png), alt=alt)
-    st.download_button(
+    row = st.container(horizontal=True)
+    row.download_button(
         "Save as PNG",
         lambda: png,
         file_name=f"{name}.png",
@@ -35,3 +39,4 @@ def show(png: bytes, alt: str, name: str, least: int) -> None:
         key=f"save {name}",
         on_click="ignore",
     )
+    return row

@@ -1,6 +1,7 @@
 """Compare in a real browser: what is offered, a person's own pictures, and that nobody reads an old verdict under a new choice."""
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
@@ -117,3 +118,16 @@ def test_pictures_and_their_labels_are_large_enough_to_be_seen(page: Page, serve
     )
     assert min(letters) >= 12
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_how_right_the_discriminator_is_by_how_sure_it_is_is_drawn_for_who_asks(
+    page: Page, server: str, boxed: Run
+) -> None:
+    page.goto(f"{server}/compare?run=boxed&set=Unseen alphabets")
+    expect(page.get_by_text("Is it right when it is sure?")).to_be_visible()
+    expect(
+        page.get_by_text(re.compile(r"Of the digits it is sure of \d+\.\d% of the winners"))
+    ).to_be_visible()
+    page.get_by_text("How right, by how sure").click()
+    expect(page.locator(".st-key-sureness canvas").first).to_be_visible()
+    expect(page).to_have_url(re.compile("sure=true"))

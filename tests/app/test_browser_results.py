@@ -4,6 +4,7 @@ import csv
 import shutil
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from icm.runs.run import Run
@@ -83,3 +84,13 @@ def test_a_point_whose_run_is_elsewhere_says_so_and_its_figures_can_be_taken_awa
     rows = list(csv.DictReader((tmp_path / "row-1.csv").open()))
     assert [row["run"] for row in rows] == [run["run"] for each in found for run in each.runs]
     assert "https://cdn" not in (tmp_path / "row-1.html").read_text()[:5000]
+
+
+def test_a_figure_can_be_taken_away_as_a_picture(page: Page, server: str, tmp_path: Path) -> None:
+    opened(page, server)
+    figure = card_of(page, 1).locator(".js-plotly-plot")
+    figure.hover()
+    with page.expect_download() as waiting:
+        figure.locator("[data-title='Download plot as a PNG']").click()
+    waiting.value.save_as(tmp_path / "row-1.png")
+    assert Image.open(tmp_path / "row-1.png").width > 400
