@@ -48,6 +48,7 @@ def card(row: Row, found: Sequence[Variant]) -> None:
 
 def of_chains(found: Sequence[Chained]) -> None:
     """Mechanisms one after the other, undone greedily: which pairs come back."""
+    found = [each for each in found if 2 in each.chains]
     with st.container(border=True, key="row chains"):
         st.subheader("Mechanisms one after the other", anchor="row-chains")
         if not found:
@@ -58,7 +59,7 @@ def of_chains(found: Sequence[Chained]) -> None:
 
         left, right = st.columns([3, 2], gap="large")
         left.plotly_chart(
-            figures.chains([each for each in found if 2 in each.chains], st.context.theme.type or "light"),
+            figures.chains(found, st.context.theme.type or "light"),
             key="figure chains",
             config=CONFIG,
         )

@@ -151,7 +151,7 @@ def shares(variants: Sequence[Variant]) -> go.Figure:
         )
     drawn.update_yaxes(autorange="reversed", col=1)
     drawn.update_yaxes(autorange="reversed", showticklabels=False, col=2)
-    drawn.update_xaxes(title="expert, by what it comes to own", showticklabels=False)
+    drawn.update_xaxes(title="expert", showticklabels=False)
     return drawn
 
 

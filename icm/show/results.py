@@ -78,7 +78,7 @@ class Row:
             there = results.get(study, {}).get("variants", {}).get(name)
             runs = [run for run in there["runs"] if run.get(self.field) is not None] if there else []
             if runs:
-                label = study if study == name else f"{study}, {name}"
+                label = name if name in (study, *SYMBOLS) else f"{study}, {name}"
                 variants.append(Variant(study, name, label, runs, there["summary"]))
         return variants
 
@@ -242,7 +242,7 @@ ROWS = (
     Row(
         4,
         "Who wins what, at the start and at the end",
-        "At first the wins are spread; at the end each mechanism is one expert's.",
+        "At first the wins are spread; at the end each mechanism is one expert's. (Ours: experts in the order of what they come to own.)",
         BOTH,
         "won",
         sharpened,
