@@ -24,6 +24,7 @@ class Laboratory:
     address: str  # of its Home page
     store: Path
     log: Path
+    pid: int  # of the server
 
     def complaints(self, begun: int) -> str:
         """What it has logged from that byte on, if there is an exception in it."""
@@ -37,14 +38,15 @@ def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Labor
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    found = Laboratory(f"http://localhost:{port}", folder / "runs", folder / "server.txt")
+    store, log_file = folder / "runs", folder / "server.txt"
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     command += ["--", *words] if words else []
-    environment = {**os.environ, "ICM_STORE": str(found.store)}
-    with found.log.open("w") as log:
+    environment = {**os.environ, "ICM_STORE": str(store)}
+    with log_file.open("w") as log:
         process = subprocess.Popen(
             command, cwd=PROJECT, stdout=log, stderr=subprocess.STDOUT, env=environment
         )
+    found = Laboratory(f"http://localhost:{port}", store, log_file, process.pid)
     try:
         for _ in range(300):
             try:
