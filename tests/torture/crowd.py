@@ -36,6 +36,7 @@ MARKS = (
 PAGE_ERROR, LOGGED, SLOW, WAITED, GREW, STOOD_STILL, UNANSWERED = MARKS
 TICK = 1.0  # seconds that a tick may take, and a wait
 GROWTH = 0.1  # of the memory at first
+SETTLED, LOOK_AGAIN = 0.01, 8.0  # part by which it may grow in so many seconds, to count as settled
 WARM_UP = 0.2  # of the time, before memory, ticks and waits are counted
 PAUSE = 0.5  # seconds between two strokes of all who draw
 PATIENCE = 120.0  # seconds that are added until everyone has had an answer, on a busy machine
@@ -103,8 +104,9 @@ def _watch(
 ) -> None:
     """Lets them all watch and draw; then looks at the server's memory and at the run."""
     everyone = [*visitors, *others]
-    # Not counted: the time until each has had a page and the server has imported what it needs.
+    # Not counted: the time until each has had a page and the server has imported what it needs, which on a busy machine takes long.
     _let_draw(visitors, WARM_UP * seconds, everyone)
+    _let_memory_settle(server, visitors)
     for each in everyone:
         each.seen.ticks.clear()
         each.seen.waits.clear()
@@ -123,6 +125,15 @@ def _watch(
         tally.miss(GREW, f"from {memory[0]:.0f} to {memory[-1]:.0f} MB")
     if grown <= 0 or not run.trainer.is_alive():
         tally.miss(STOOD_STILL, run.state())
+
+
+def _let_memory_settle(server: Served, visitors: list[Visitor]) -> None:
+    """They go on drawing until the server's memory hardly grows any more, or for `PATIENCE`: a leak goes on after that, and is counted."""
+    until = time.monotonic() + PATIENCE
+    before, now = 0.0, server.megabytes()
+    while now > (1 + SETTLED) * before and time.monotonic() < until:
+        _let_draw(visitors, LOOK_AGAIN)
+        before, now = now, server.megabytes()
 
 
 def _judge(tally: Tally, everyone: Sequence[Visitor | Client], timed: bool) -> None:
