@@ -41,7 +41,7 @@ from tests.app.test_browser_timeline import MEASURE, picture, place_of
 STROKES, WARM_UP, TIMES = 50, 5, 3  # strokes that count, and that do not; how often
 AFTER_A_STROKE = 900  # ms that nobody asks the page anything: asking would hold up its answer
 LOOKS = 60  # ticks that are measured
-WINDOW, PAIRS = 40.0, 5  # seconds that a trainer is watched, and then not; how often
+WINDOW, PAIRS = 40.0, 3  # seconds that a trainer is watched, and then not; how often
 LAST_STEP = 1400  # of the run in the box
 
 # Notes when a stroke ends, and when pictures of the path change after that.
@@ -204,8 +204,9 @@ def _idle(process: psutil.Process) -> float:
 
 @contextmanager
 def live(place: Place) -> Iterator[Run]:
-    """A `robust` run that is being trained."""
-    config = replace(preset("robust"), seed=100)
+    """A `robust` run that is being trained, and does not end."""
+    robust = preset("robust")
+    config = replace(robust, seed=100, training=replace(robust.training, steps=100_000))
     run = launch.create(RunStore(place.server.store), "live", config, place.root, "benchmarks.pages")
     launch.start(run, place.root)
     try:

@@ -42,7 +42,10 @@ from pages.ui.others import Others
 
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
-JUDGED_IMAGES = 30  # for each expert
+JUDGED_IMAGES, JUDGED_LIVE = (
+    30,
+    10,
+)  # for each expert; of a run that is being trained, whose trainer wants the machine
 FINGERPRINT_IMAGES = 6
 RESPONSE_DIGITS = 16
 torch.set_num_threads(1)  # the other cores are the trainer's
@@ -167,10 +170,12 @@ def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY)
-def judged(key: SnapshotKey) -> "Future[tuple[int, Diagnosis, Faults]]":
-    """After which step, what is wrong with the experts as their scores tell, and by the truth. It is found in a thread of its own."""
+def judged(key: SnapshotKey, images: int) -> "Future[tuple[int, Diagnosis, Faults]]":
+    """After which step, what is wrong with the experts as their scores tell, and by the truth, by so many images for each expert.
+
+    It is found in a thread of its own."""
     mechanisms = parse(key.config.mechanisms)
-    through_each = ceil(JUDGED_IMAGES * key.config.model.experts / len(mechanisms))
+    through_each = ceil(images * key.config.model.experts / len(mechanisms))
     held_out = digits(key.source, key.root).test[:through_each]
     return JUDGE.submit(_judge, key.step, *networks_of(key), held_out, mechanisms)
 

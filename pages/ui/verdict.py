@@ -64,7 +64,8 @@ def finish(place: DeltaGenerator, seen: RunView, then: History, snapshots: Seque
 def begin(seen: RunView, snapshots: Sequence[int]) -> "Future[Judged]":
     from pages.ui import cached  # it needs torch, which takes seconds to import the first time
 
-    return cached.judged(cached.snapshot_key(seen.run, snapshots[-1]))
+    images = cached.JUDGED_LIVE if seen.live else cached.JUDGED_IMAGES
+    return cached.judged(cached.snapshot_key(seen.run, snapshots[-1]), images)
 
 
 def show(seen: RunView, then: History, judged: Judged) -> None:
