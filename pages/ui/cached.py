@@ -3,6 +3,7 @@
 Caches serve the whole server for as long as it runs. So whatever a result depends on is found out before the cache is asked,
 and is part of its key. Pictures of experts depend on a snapshot and on digits: `SnapshotKey`."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -169,11 +170,19 @@ def detail(key: SnapshotKey, expert: int, mechanism: int) -> bytes:
     return html.png(table)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY)
-def judged(key: SnapshotKey, images: int) -> "Future[tuple[int, Diagnosis, Faults]]":
-    """After which step, what is wrong with the experts as their scores tell, and by the truth, by so many images for each expert.
+@dataclass(frozen=True)
+class Judged:
+    """What is wrong with the experts after a step, as their scores tell, and by the truth."""
 
-    It is found in a thread of its own."""
+    step: int
+    diagnosis: Diagnosis
+    truth: Faults
+    seconds: float  # of CPU, for the answers and their scores
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY)
+def judged(key: SnapshotKey, images: int) -> "Future[Judged]":
+    """The experts judged by so many images for each, in a thread of its own."""
     mechanisms = parse(key.config.mechanisms)
     through_each = ceil(images * key.config.model.experts / len(mechanisms))
     held_out = digits(key.source, key.root).test[:through_each]
@@ -186,9 +195,11 @@ def _judge(
     discriminator: Discriminator,
     held_out: Pixels,
     mechanisms: Sequence[Mechanism],
-) -> tuple[int, Diagnosis, Faults]:
+) -> Judged:
+    begun = time.thread_time()
     scores = evaluate(bank, discriminator, held_out, mechanisms).scores
-    return step, diagnose(scores), faults(scores, len(mechanisms))
+    seconds = time.thread_time() - begun
+    return Judged(step, diagnose(scores), faults(scores, len(mechanisms)), seconds)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY)
