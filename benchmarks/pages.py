@@ -36,13 +36,12 @@ from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from tests.app.frames import listen, settled, wait_until
 from tests.app.laboratory import Laboratory, started, tab
-from tests.app.test_browser_timeline import MEASURE, picture, place_of
+from tests.app.test_browser_timeline import MEASURE, picture, place_of, step_of
 
 STROKES, WARM_UP, TIMES = 50, 5, 3  # strokes that count, and that do not; how often
 AFTER_A_STROKE = 900  # ms that nobody asks the page anything: asking would hold up its answer
 LOOKS = 60  # ticks that are measured
 WINDOW, PAIRS = 40.0, 3  # seconds that a trainer is watched, and then not; how often
-LAST_STEP = 1400  # of the run in the box
 
 # Notes when a stroke ends, and when pictures of the path change after that.
 PIXELS = """() => {
@@ -71,11 +70,12 @@ def drag(place: Place) -> str:
         canvas = picture(page)
         settled(page)
         page.wait_for_timeout(2000)
+        last = step_of(canvas)
         page.evaluate(MEASURE)
-        page.mouse.move(*place_of(canvas, LAST_STEP, LAST_STEP, row=1))
+        page.mouse.move(*place_of(canvas, last, last, row=1))
         page.mouse.down()
         for move in range(200):
-            page.mouse.move(*place_of(canvas, 20 + 1300 * abs(1 - move / 100) ** 2, LAST_STEP, row=1))
+            page.mouse.move(*place_of(canvas, last * (0.02 + 0.95 * abs(1 - move / 100) ** 2), last, row=1))
         waits = np.array(page.evaluate("waits"))
         page.mouse.up()
     within = float((waits <= 33).mean())

@@ -111,10 +111,7 @@ def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
     idle = np.full((1, KINDS * EACH), -60.0)
     found = diagnose(np.concatenate([scores([[0], [1], [2], [3], [4, 5], [2]]), idle]))
     assert found.fitting == KINDS
-    assert (
-        found.in_words()
-        == "6 kinds of images for 7 experts, but unevenly shared: some have two, some share one or idle."
-    )
+    assert found.in_words() == "6 kinds of images for 7 experts, but unevenly shared."
     assert found.evidence() == [
         "E6 idles: it wins 0.0% of 360 images.",
         "E4 has too much to do: its images are of two kinds (50%, 50%).",

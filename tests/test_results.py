@@ -223,8 +223,8 @@ def test_chains_are_told_by_how_many_come_back_and_by_the_one_that_comes_back_le
     some_chains(tmp_path / "robust.json", 0.6)
     (found,) = chained.read(tmp_path)
     assert chained.in_words(found) == (
-        "6 chains of 2: 50% of the digits come back, 90% read right, 18.0 dB (doing nothing 9.0); least up_left, contrast, 0%; "
-        "1 chain of 3: 60% of the digits come back, 18.0 dB (doing nothing 9.0); least right, up_left, contrast, 60%"
+        "6 chains of 2: 50% of the digits come back, 90% read right, 18.0 dB (doing nothing 9.0); least up-left, contrast, 0%; "
+        "1 chain of 3: 60% of the digits come back, 18.0 dB (doing nothing 9.0); least right, up-left, contrast, 60%"
     )
     names, undone = found.pairs()
     assert names == ["right", "up_left", "contrast"]

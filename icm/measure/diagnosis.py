@@ -23,11 +23,8 @@ UNTOLD = 0.2  # of the images, from which too many are won by experts of which n
 APART = 0.5  # silhouette of the kinds, below which they are none
 COARSE = 0.6  # of the images, from which a kind is likely to be several that are not told apart yet
 ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
-FEWEST, MORE, MOST = (
-    3,
-    6,
-    24,
-)  # kinds that are tried: so many, and so many more than experts, but at most so many
+# Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
+FEWEST, MORE, MOST = 3, 6, 24
 
 Verdict = Literal["right", "too many", "too few", "unevenly shared", "undecided"]
 
@@ -125,7 +122,7 @@ class Diagnosis:
             "right": f"Each of the {experts} experts wins images of a kind of its own: the number looks right.",
             "too many": f"{kinds} kinds of images for {experts} experts: the number looks too large.",
             "too few": f"{kinds} kinds of images for {experts} experts: the number looks too small.",
-            "unevenly shared": f"{kinds} kinds of images for {experts} experts, but unevenly shared: some have two, some share one or idle.",
+            "unevenly shared": f"{kinds} kinds of images for {experts} experts, but unevenly shared.",
             "undecided": "The experts do not differ enough yet, or win too few images each, for anything to be said.",
         }[self.verdict]
 
@@ -148,7 +145,7 @@ class Diagnosis:
         if self.unserved:
             best = max(self.served[kind] for kind in self.unserved)
             kinds = "One kind has" if len(self.unserved) == 1 else f"{len(self.unserved)} kinds have"
-            told.append(f"{kinds} no expert: nobody wins more than {best:.0%} of it.")
+            told.append(f"{kinds} no expert: nobody wins more than {best:.0%} of one.")
         if self.silent:
             told.append(f"Of {named(self.silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
         return [*told, f"By their scores the images are of {len(self.served)} kinds, {self.apart:.2f} apart."]

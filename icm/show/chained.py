@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from icm import files
+from icm.config import mechanism_name
 from icm.show.results import RESULTS, ResultsError
 
 CHAINS = RESULTS / "chains"
@@ -77,5 +78,5 @@ def _of_depth(each: Chained, depth: int, of_depth: Sequence[Mapping[str, Any]]) 
         read = f", {each.mean(depth, 'read'):.0%} read right"
     return (
         f"{len(of_depth)} chain{'s' if len(of_depth) > 1 else ''} of {depth}: {each.mean(depth, 'undone'):.0%} of the digits come back{read}, {each.mean(depth, 'psnr'):.1f} dB "
-        f"(doing nothing {each.mean(depth, 'psnr_nothing'):.1f}); least {', '.join(worst['mechanisms'])}, {worst['undone']:.0%}"
+        f"(doing nothing {each.mean(depth, 'psnr_nothing'):.1f}); least {', '.join(map(mechanism_name, worst['mechanisms']))}, {worst['undone']:.0%}"
     )
