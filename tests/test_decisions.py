@@ -32,7 +32,7 @@ from pages.ui.decisions import (
     place_in_link,
     remedy,
     run_like,
-    seconds_for_a_row,
+    seconds_for_rows,
     step_in_link,
     sure_of,
     timed_in_words,
@@ -67,18 +67,19 @@ def test_monitor_looks_again_while_there_may_be_something_new(
     ("speed", "phase", "seconds"),
     [
         (100.0, "competing", LOOK),
-        (2.5, "competing", 2.0),  # five steps a row at 2.5 steps a second
+        (5.0, "competing", 2.0),  # two rows of five steps at five steps a second
+        (4.9, "competing", 3.0),  # a look before the second row would show too little that is new
         (0.1, "competing", SLOWEST_LOOK),
         (0.0, "competing", LOOK),  # no speed is known yet
         (0.1, "identity", LOOK),
     ],
 )
-def test_a_page_looks_as_often_as_rows_come_within_bounds(
+def test_a_page_looks_whenever_two_rows_have_come_within_bounds(
     run: Run, speed: float, phase: Phase, seconds: float
 ) -> None:
     each = seen(run, "running", phase, speed)
     rows_of_five = replace(each.config, recording=replace(each.config.recording, every=5))
-    assert seconds_for_a_row(replace(each, config=rows_of_five)) == seconds
+    assert seconds_for_rows(replace(each, config=rows_of_five)) == seconds
 
 
 @pytest.mark.parametrize(

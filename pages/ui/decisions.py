@@ -4,6 +4,7 @@ A page is widgets and calls of these functions, so that each decision has a unit
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +22,10 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.measure.evaluation import Evaluation
 
 # How soon a page looks again, in seconds.
-# While the run is being trained, as often as rows come, within these two: a look that finds no new row only slows the trainer.
-LOOK = 1.0
-SLOWEST_LOOK = 3.0
+# While the run is being trained, whenever so many rows have come, within these two bounds: a look takes a tenth of a second of a core,
+# most of it the browser's, and a trainer that shares the machine waits for it with all its threads.
+ROWS = 2
+LOOK, SLOWEST_LOOK = 1.0, 5.0
 REST = 5.0  # while nobody trains the run, for somebody may resume it elsewhere
 
 # What carries over from the digits to other images, from how much of it: all of it, and a part of it. The bounds are ours. Asked
@@ -45,16 +47,16 @@ REFERRED = "the digits"  # what the others are compared with
 def pace(seen: RunView, live: bool) -> float | None:
     """Seconds until Monitor looks again; None for a page that stands still. `live` is the switch on the page."""
     if seen.live:
-        return seconds_for_a_row(seen) if live else None
+        return seconds_for_rows(seen) if live else None
     return None if seen.state == "finished" else REST
 
 
-def seconds_for_a_row(seen: RunView) -> float:
-    """Whole seconds that the trainer takes for a row, from LOOK to SLOWEST_LOOK; LOOK before the competition."""
+def seconds_for_rows(seen: RunView) -> float:
+    """Whole seconds that the trainer takes for ROWS rows, from LOOK to SLOWEST_LOOK; LOOK before the competition."""
     if seen.status.phase != "competing" or seen.status.steps_per_second <= 0:
         return LOOK
-    row = seen.config.recording.every / seen.status.steps_per_second
-    return min(max(float(round(row)), LOOK), SLOWEST_LOOK)
+    rows = ROWS * seen.config.recording.every / seen.status.steps_per_second
+    return min(max(float(ceil(rows)), LOOK), SLOWEST_LOOK)
 
 
 def step_in_link(said: str | None, newest: int) -> int | None:

@@ -32,7 +32,7 @@ ICONS = {
     "unevenly shared": ":material/balance:",
     "undecided": ":material/hourglass_empty:",
 }
-REST = 50  # times as long as judging took, before a run that is being trained is judged again: its trainer wants the machine
+REST = 100  # times as long as judging took, before a run that is being trained is judged again: its trainer wants the machine
 
 
 @dataclass(frozen=True)
