@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from icm.show import chained, results
+from icm.show import chained, clothes, results
 from icm.show.chained import Chained
+from icm.show.clothes import Clothes
 from icm.show.results import Row, Variant
 from pages.ui import picker, words
 from pages.ui.run_view import counted
@@ -55,11 +56,11 @@ def of_chains(found: Sequence[Chained]) -> None:
             st.markdown("**Ours**: not measured yet. It takes")
             st.code("python -m icm chains RUN --depth 2 --out docs/results/chains/NAME.json", language=None)
             return
-        from icm.show import figures  # it imports Plotly, which takes a second
+        from icm.show import measured  # it imports Plotly, which takes a second
 
         left, right = st.columns([3, 2], gap="large")
         left.plotly_chart(
-            figures.chains(found, st.context.theme.type or "light"),
+            measured.chains(found, st.context.theme.type or "light"),
             key="figure chains",
             config=CONFIG,
         )
@@ -75,6 +76,35 @@ def of_chains(found: Sequence[Chained]) -> None:
                     st.caption(
                         f"`{each.name}` · {counted(each.images, 'digit')} a chain · {each.date}  \n`{each.command}`  \n"
                         f"`python -m icm chains {each.run} --depth 2 --images {each.images} --out docs/results/chains/{each.name}.json`"
+                    )
+
+
+def of_clothes(found: Sequence[Clothes]) -> None:
+    """Where it breaks: clothes beside digits, and what makes the difference."""
+    with st.container(border=True, key="row clothes"):
+        st.subheader("Where it breaks: clothes", anchor="row-clothes")
+        if not found:
+            st.markdown("**Ours**: not measured yet. It takes")
+            st.code("python -m icm clothes RUN --out docs/results/clothes/NAME.json", language=None)
+            return
+        from icm.show import measured  # it imports Plotly, which takes a second
+
+        left, right = st.columns([3, 2], gap="large")
+        left.plotly_chart(
+            measured.clothes(found, st.context.theme.type or "light"), key="figure clothes", config=CONFIG
+        )
+        with right:
+            st.markdown(BEYOND)
+            st.caption(
+                "Fashion-MNIST, which nobody was trained on, is larger than digits, darker, textured and has more ink. One property at a time is "
+                "changed: clothes are made more like digits, and digits more like clothes. What is to blame makes the first better and the second worse."
+            )
+            st.markdown("\n".join(f"- `{each.name}`: {clothes.in_words(each)}." for each in found))
+            with st.expander("How it was made", icon=":material/terminal:", key="made clothes"):
+                for each in found:
+                    st.caption(
+                        f"`{each.name}` · {counted(each.images, 'image')} a set · {each.date}  \n`{each.command}`  \n"
+                        f"`python -m icm clothes {each.run} --images {each.images} --out docs/results/clothes/{each.name}.json`"
                     )
 
 
@@ -178,3 +208,4 @@ with telling():
     for row in results.ROWS:
         card(row, every[row.number])
     of_chains(chained.read())
+    of_clothes(clothes.read())

@@ -9,7 +9,7 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
-from icm.show import chained, figures, results
+from icm.show import chained, clothes, figures, measured, results
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
 
@@ -229,7 +229,7 @@ def test_chains_are_told_by_how_many_come_back_and_by_the_one_that_comes_back_le
     names, undone = found.pairs()
     assert names == ["right", "up_left", "contrast"]
     assert undone[1] == [0.6, None, 0.0]
-    drawn: Any = figures.chains([found, found], "dark")
+    drawn: Any = measured.chains([found, found], "dark")
     assert [list(trace.z[1]) for trace in drawn.data] == [[60, None, 0]] * 2
     assert contrast(drawn.layout.xaxis.tickfont.color, "#171614") > 4.5
 
@@ -243,3 +243,54 @@ def test_a_file_that_holds_no_chains_is_told_with_its_name(tmp_path: Path) -> No
         ActionableError, match=r"robust.json holds no chains .*undone is 'most'.*; measure it again"
     ):
         chained.read(tmp_path)
+
+
+def some_clothes(path: Path, **spoilt: Any) -> None:
+    """What `icm clothes` writes of two sets and two changes of each."""
+    look = {"size": 0.9, "ink": 0.3, "brightness": 0.5, "texture": 0.1}
+    rest = {"psnr_owner": 12.0, "psnr_nothing": 9.0, "sure": 0.5, "sure_and_right": 0.6}
+
+    def version(change: str, routing: float) -> dict[str, Any]:
+        return {"change": change, **look, **rest, "routing_accuracy": routing}
+
+    versions = {
+        "mnist": [version("as they are", 1.0), version("large", 0.4), version("dark", 0.9)],
+        "fashion": [version("as they are", 0.5), version("bright", 0.45), version("small", 0.8) | spoilt],
+    }
+    said = {"run": "one", "command": "python -m icm train", "images": 8, "date": "2026-11-27"}
+    path.write_text(json.dumps({**said, "step": 700, "versions": versions}))
+
+
+def test_clothes_are_told_by_the_change_that_matters_most(tmp_path: Path) -> None:
+    some_clothes(tmp_path / "robust.json")
+    (found,) = clothes.read(tmp_path)
+    assert clothes.in_words(found) == (
+        "digits as they are: 100% go to the owner, large: 40%; clothes as they are: 50% go to the owner, small: 80%"
+    )
+    drawn: Any = measured.clothes([found], "dark")
+    points = [list(trace.x) for trace in drawn.data if trace.mode == "markers"]
+    assert points == [[100, 40, 90], [50, 45, 80]]
+    assert [trace.x[0] for trace in drawn.data if trace.mode == "lines"] == [100, 50]
+    assert drawn.data[0].customdata[0][0] == 3.0  # dB
+    assert contrast(drawn.layout.xaxis2.tickfont.color, "#171614") > 4.5
+
+
+@pytest.mark.parametrize("spoilt", [{"routing_accuracy": "most"}, {"sure": None}, {"ink": True}])
+def test_a_file_that_holds_nothing_about_clothes_is_told_with_its_name(
+    tmp_path: Path, spoilt: dict[str, Any]
+) -> None:
+    some_clothes(tmp_path / "robust.json", **spoilt)
+    field = next(iter(spoilt))
+    with pytest.raises(
+        ActionableError, match=rf"robust.json holds nothing about clothes .*{field} is .*; measure it again"
+    ):
+        clothes.read(tmp_path)
+
+
+def test_clothes_without_any_as_they_are_are_told(tmp_path: Path) -> None:
+    some_clothes(tmp_path / "robust.json", change="as they were")
+    spoilt = json.loads((tmp_path / "robust.json").read_text())
+    spoilt["versions"]["fashion"] = spoilt["versions"]["fashion"][1:]
+    (tmp_path / "robust.json").write_text(json.dumps(spoilt))
+    with pytest.raises(ActionableError, match="holds nothing about clothes"):
+        clothes.read(tmp_path)

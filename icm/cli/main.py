@@ -1,4 +1,4 @@
-"""The command line: python -m icm train | resume | stop | runs | evaluate | chains | data | speed | reader | export | study
+"""The command line: python -m icm train | resume | stop | runs | evaluate | chains | clothes | data | speed | reader | export | study
 
 Exit codes: 0 done, 2 wrong words on the command line, 3 the run is already being trained, 1 anything else. A user's mistake is
 answered by one line on standard error."""
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "runs": training.runs,
     "evaluate": measuring.evaluate,
     "chains": measuring.chains,
+    "clothes": measuring.clothes,
     "data": measuring.data,
     "speed": measuring.speed,
     "reader": measuring.reader,

@@ -1,9 +1,10 @@
-"""Commands that measure, fetch and ship: evaluate, data, speed, reader, export.
+"""Commands that measure, fetch and ship: evaluate, chains, clothes, data, speed, reader, export.
 
 torch takes seconds to import, so it is imported inside the commands, after their options are checked."""
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icm import files
-from icm.cli.options import Chains, Data, Evaluate, Export, Reader, Speed
+from icm.cli.options import Chains, Clothes, Data, Evaluate, Export, Reader, Speed
 from icm.cli.terminal import LOG_EVERY
 from icm.cli.words import UsageError, parse
 from icm.presets import PRESETS, command_line
@@ -22,6 +23,7 @@ from icm.runs.store import RunStore
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.measure.chains import Chain
+    from icm.measure.clothes import Version
     from icm.measure.evaluation import Evaluation
 
 PROBE_SECONDS = 2.0  # for each preset
@@ -160,6 +162,63 @@ def chains(words: list[str]) -> int:
         }
         files.write_whole(command.out, (json.dumps(result, indent=2) + "\n").encode())
     return 0
+
+
+def clothes(words: list[str]) -> int:
+    """Measures why experts of digits fail on clothes."""
+    command = parse(Clothes, words)
+    run = RunStore(command.where.store).open(command.run)
+    if command.images < 1:
+        raise UsageError(f"--images is {command.images}; use 1 or more")
+
+    from icm.images.digits import data_root
+    from icm.measure.clothes import why
+
+    step = command.step if command.step is not None else max(run.snapshots.steps(), default=0)
+    found = why(run, data_root(command.where.data_root), step, command.images)
+    Console(markup=False).print(_by_change(found))
+    if command.out is not None:
+        versions: dict[str, list[dict[str, Any]]] = {}
+        for each in found:
+            look = {name: round(value, 3) for name, value in asdict(each.look).items()}
+            versions.setdefault(each.of, []).append(
+                {"change": each.change, **look, **each.figures, **each.doubt}
+            )
+        result = {
+            "run": run.id,
+            "command": command_line(run.config()),
+            "step": step,
+            "images": command.images,
+            "date": date.today().isoformat(),
+            "versions": versions,
+        }
+        files.write_whole(command.out, (json.dumps(result, indent=2) + "\n").encode())
+    return 0
+
+
+def _by_change(found: "Sequence[Version]") -> Table:
+    """A line for each set after each change."""
+    table = Table(
+        "of",
+        "change",
+        "size",
+        "ink",
+        "bright",
+        "texture",
+        "owner",
+        "gained, dB",
+        box=None,
+    )
+    for each in found:
+        look, figures = each.look, each.figures
+        table.add_row(
+            each.of,
+            each.change,
+            *(f"{value:.2f}" for value in (look.size, look.ink, look.brightness, look.texture)),
+            f"{figures['routing_accuracy']:.1%}",
+            f"{figures['psnr_owner'] - figures['psnr_nothing']:.1f}",
+        )
+    return table
 
 
 def _by_chain(found: "list[Chain]") -> Table:

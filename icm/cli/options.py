@@ -104,6 +104,21 @@ class Chains:
 
 
 @dataclass(frozen=True)
+class Clothes:
+    """Measures why experts of digits fail on clothes: what each property in which the two differ costs by itself."""
+
+    run: RunName
+    """Name of the run."""
+    where: Places = field(default_factory=Where)
+    images: int = 100
+    """Held-out digits, and as many clothes, each sent through every mechanism after every change."""
+    step: int | None = None
+    """Snapshot to measure; the newest when not given."""
+    out: Path | None = None
+    """File for the result, such as docs/results/clothes/robust.json, which the page of results shows."""
+
+
+@dataclass(frozen=True)
 class Data:
     """Lists the sets of images, or downloads one by name."""
 

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from icm.config import PAPER_MECHANISMS, mechanism_name
-from icm.show.chained import Chained
 from icm.show.charts import FRAME, NEUTRAL
 from icm.show.legible import INK, Theme
 from icm.show.results import LEAST_GAIN, Curves, Variant, gains, idle, several, unowned
@@ -24,17 +23,17 @@ PAPER_SHARE = 70  # %, of the paper's runs, about and as recalled
 
 def figure(number: int, variants: Sequence[Variant], theme: Theme = "light") -> go.Figure:
     """The figure of that row of the paper's table, for pages of that theme. KeyError for a row that has none."""
-    return _with_ink(DRAWN[number](variants), theme)
+    return with_ink(DRAWN[number](variants), theme)
 
 
-def _with_ink(drawn: go.Figure, theme: Theme) -> go.Figure:
-    """The figure with its text legible on pages of that theme."""
+def with_ink(drawn: go.Figure, theme: Theme, height: int = HEIGHT) -> go.Figure:
+    """The figure with its text legible on pages of that theme. Height in pixels."""
     ink = INK[theme]
     drawn.update_annotations(font={"color": ink, "size": 13})
     drawn.update_xaxes(tickfont={"color": ink}, title={"font": {"color": ink}})
     drawn.update_yaxes(tickfont={"color": ink}, title={"font": {"color": ink}})
     drawn.update_layout(
-        height=HEIGHT,
+        height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
         legend={"orientation": "h", "y": -0.22, "x": 0, "font": {"color": ink}},
         hoverlabel={"align": "left"},
@@ -147,7 +146,7 @@ def shares(variants: Sequence[Variant]) -> go.Figure:
         mean = np.mean([share[:, order] for share, order in zip(found, orders)], axis=0)
         known = names if len(names) == len(mean) else None
         drawn.add_trace(
-            _shares(mean.tolist(), None, known, column == 2, "%{y}: %{z:.0f} %"), col=column, row=1
+            share_map(mean.tolist(), None, known, column == 2, "%{y}: %{z:.0f} %"), col=column, row=1
         )
     drawn.update_yaxes(autorange="reversed", col=1)
     drawn.update_yaxes(autorange="reversed", showticklabels=False, col=2)
@@ -269,24 +268,7 @@ def gained_by_last(variants: Sequence[Variant]) -> go.Figure:
     return _counted(variants, lambda run: gains(run)[-1:], title)
 
 
-def chains(found: Sequence[Chained], theme: Theme = "light") -> go.Figure:
-    """Of each run the share of digits that come back, by first mechanism, then second."""
-    drawn = make_subplots(cols=len(found), shared_yaxes=True, subplot_titles=[each.name for each in found])
-    for column, each in enumerate(found, start=1):
-        names, undone = each.pairs()
-        titles = [mechanism_name(name) for name in names]
-        drawn.add_trace(
-            _shares(undone, titles, titles, column == len(found), "%{y}, then %{x}: %{z:.0f} %"),
-            col=column,
-            row=1,
-        )
-    drawn.update_yaxes(autorange="reversed")
-    drawn.update_yaxes(title="first", col=1)
-    drawn.update_xaxes(title="then", tickangle=-60)
-    return _with_ink(drawn, theme)
-
-
-def _shares(
+def share_map(
     shares: Sequence[Sequence[float | None]],
     x: Sequence[str] | None,
     y: Sequence[str] | None,

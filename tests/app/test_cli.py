@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -11,15 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from icm.cli.main import main
 from icm.config import RunConfig
+from icm.images.likeness import OF_CLOTHES, OF_DIGITS
 from icm.jobs import launch, process
 from icm.runs.errors import RunBusy
 from icm.runs.run import Run
 from icm.runs.store import RunStore
+from icm.show import clothes
+from tests.test_sets import write_fashion
 
 PROJECT = Path(__file__).parents[2]
 
@@ -118,6 +123,26 @@ def test_chains_of_two_depths_stand_in_one_file(
     assert {depth: len(chains) for depth, chains in found["chains"].items()} == {"1": mechanisms, "2": 3}
     assert main([*words, "--depth", "9"]) == 2
     assert f"--depth is 9; use 1 to {mechanisms}, the mechanisms of the run" in capsys.readouterr().err
+
+
+def test_clothes_are_measured_after_every_change_beside_the_digits(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shirt = np.zeros((28, 28), np.uint8)
+    shirt[1:27, 6:22] = 120
+    write_fashion(tmp_path, struct.pack(">4I", 0x803, 10_000, 28, 28) + shirt.tobytes() * 10_000)
+    out = tmp_path / "clothes.json"
+    words = ["clothes", trained.id, "--data-root", str(tmp_path), "--images", "2", "--out", str(out)]
+    assert main(words) == 0
+    assert "only their outlines" in capsys.readouterr().out
+    said = json.loads(out.read_text())
+    assert (said["run"], said["step"], said["images"]) == (trained.id, 6, 2)
+    assert [each["change"] for each in said["versions"]["builtin"]] == list(OF_DIGITS)
+    assert [each["change"] for each in said["versions"]["fashion"]] == list(OF_CLOTHES)
+    (shown,) = clothes.read(tmp_path)
+    assert shown.of("fashion", "as they are").ink == pytest.approx(26 * 16 / 32**2, abs=1e-3)
+    assert main([*words[:-2], "--images", "0"]) == 2
+    assert "--images is 0; use 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

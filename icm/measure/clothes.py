@@ -1,0 +1,60 @@
+"""Why experts and discriminator of digits fail on clothes: what each property in which they differ costs by itself.
+
+Clothes are brought nearer to digits one property at a time, and digits nearer to clothes. A property that is to blame makes the
+first better and the second worse; correlation alone, over clothes as they are, could not tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from icm.images.digits import named_source
+from icm.images.likeness import OF_CLOTHES, OF_DIGITS, Change, Look, look_of
+from icm.images.mechanisms import parse
+from icm.images.unseen import Unseen, load_unseen
+from icm.measure.evaluation import Evaluation, networks
+from icm.measure.transfer import evaluate_sets, in_sum
+from icm.runs.run import Run
+from icm.shapes import Pixels
+
+CLOTHES = "fashion"
+
+
+@dataclass(frozen=True)
+class Version:
+    """Images after one change, and how they fare."""
+
+    of: str  # set
+    change: str
+    look: Look
+    figures: dict[str, float]  # psnr_owner and psnr_nothing in dB, routing_accuracy
+    doubt: dict[str, float | None]  # sure, and sure_and_right
+
+
+def why(run: Run, root: Path, step: int, images: int) -> list[Version]:
+    """So many held-out digits, then clothes, as they are and after each change, through every mechanism and every expert.
+
+    Who owns what is found on the digits as they are. DataError where Fashion-MNIST is not under `root`."""
+    config = run.config()
+    nets, mechanisms = networks(config, run.snapshots.read(step)), parse(config.mechanisms)
+    own = named_source(config.source)
+    digits, clothes = (load_unseen(name, root, "digits", images).pixels for name in (own, CLOTHES))
+    found = []
+    owner = None
+    for name, changed in {
+        own: _changed(digits, clothes, OF_DIGITS),
+        CLOTHES: _changed(clothes, clothes, OF_CLOTHES),
+    }.items():
+        for change, pixels in changed.items():
+            (each,) = evaluate_sets(*nets, mechanisms, [Unseen(pixels)], owner)
+            owner = each.owner if owner is None else owner
+            found.append(Version(name, change, look_of(pixels), in_sum(each), _doubt(each)))
+    return found
+
+
+def _changed(pixels: Pixels, clothes: Pixels, changes: Mapping[str, Change]) -> dict[str, Pixels]:
+    return {name: change(pixels, clothes) for name, change in changes.items()}
+
+
+def _doubt(each: Evaluation) -> dict[str, float | None]:
+    """How many winners are sure, and how many of these are right."""
+    return {name: value for name, value in each.doubt.in_sum().items() if name.startswith("sure")}

@@ -1,0 +1,85 @@
+"""The figures of what was measured of one run after its training, in Plotly: chains of mechanisms, and clothes beside digits."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from icm.config import mechanism_name
+from icm.show.chained import Chained
+from icm.show.charts import NEUTRAL
+from icm.show.clothes import AS_THEY_ARE, Clothes
+from icm.show.figures import share_map, with_ink
+from icm.show.legible import Theme
+
+A_ROW, AROUND = 24, 110  # pixels: of a change, and of what stands around the changes
+
+
+def chains(found: Sequence[Chained], theme: Theme = "light") -> go.Figure:
+    """Of each run the share of digits that come back, by first mechanism, then second."""
+    drawn = make_subplots(cols=len(found), shared_yaxes=True, subplot_titles=[each.name for each in found])
+    for column, each in enumerate(found, start=1):
+        names, undone = each.pairs()
+        titles = [mechanism_name(name) for name in names]
+        drawn.add_trace(
+            share_map(undone, titles, titles, column == len(found), "%{y}, then %{x}: %{z:.0f} %"),
+            col=column,
+            row=1,
+        )
+    drawn.update_yaxes(autorange="reversed")
+    drawn.update_yaxes(title="first", col=1)
+    drawn.update_xaxes(title="then", tickangle=-60)
+    return with_ink(drawn, theme)
+
+
+def clothes(found: Sequence[Clothes], theme: Theme = "light") -> go.Figure:
+    """Of each set, as it is and after each change, the share of images that go to the owner. A dotted line stands at the set as it is."""
+    sets = list(found[0].versions)
+    counts = [len(found[0].versions[name]) for name in sets]
+    drawn = make_subplots(
+        rows=len(sets),
+        shared_xaxes=True,
+        row_heights=counts,
+        vertical_spacing=0.1,
+        subplot_titles=[found[0].title(name) for name in sets],
+    )
+    for row, name in enumerate(sets, start=1):
+        for place, each in enumerate(found):
+            versions = each.versions[name]
+            drawn.add_trace(
+                go.Scatter(
+                    x=[100 * version.routing for version in versions],
+                    y=[version.change for version in versions],
+                    customdata=[
+                        [version.gained, 100 * version.size, 100 * version.ink, 100 * version.brightness]
+                        for version in versions
+                    ],
+                    mode="markers",
+                    name=each.name,
+                    legendgroup=each.name,
+                    showlegend=len(found) > 1 and row == 1,
+                    marker={"size": 11, "color": NEUTRAL[1 + place]},
+                    hovertemplate="%{y}: %{x:.0f} % to the owner, %{customdata[0]:.1f} dB gained<br>box %{customdata[1]:.0f} % of the side, "
+                    "ink %{customdata[2]:.0f} % of the picture, %{customdata[3]:.0f} % bright<extra></extra>",
+                ),
+                row=row,
+                col=1,
+            )
+        drawn.add_trace(_as_it_is(found[0], name), row=row, col=1)
+    drawn.update_yaxes(autorange="reversed", automargin=True)
+    drawn.update_xaxes(range=[0, 103])
+    drawn.update_xaxes(title="% of the images that go to the owner of the mechanism", row=len(sets), col=1)
+    return with_ink(drawn, theme, A_ROW * sum(counts) + AROUND)
+
+
+def _as_it_is(of: Clothes, name: str) -> go.Scatter:
+    """An upright line through all changes of a set, where the set is that nobody changed."""
+    changes = [each.change for each in of.versions[name]]
+    return go.Scatter(
+        x=[100 * of.of(name, AS_THEY_ARE).routing] * len(changes),
+        y=changes,
+        mode="lines",
+        line={"dash": "dot", "width": 1, "color": NEUTRAL[0]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
