@@ -244,8 +244,8 @@ class RunConfig:
     """Name of the preset that the other values started from."""
     seed: int = 0
     """Seed of everything random: weights, halves of the data, batches, noise."""
-    source: Literal["auto", "mnist", "builtin"] = "auto"
-    """Digits to learn from; auto takes MNIST where the data root has it, else the 5,000 built-in digits."""
+    source: Literal["auto", "mnist", "builtin", "fashion", "mixture"] = "auto"
+    """Images to learn from; auto takes MNIST where the data root has it, else the 5,000 built-in digits; fashion is clothes, mixture as many digits as clothes."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU when there is one."""
     arithmetic: Literal["exact", "fast"] = "fast"

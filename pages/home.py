@@ -40,6 +40,15 @@ def newest() -> None:
                         st.switch_page("train.py", query_params={"preset": recommended})
 
 
+def picture(run: Run) -> None:
+    """The fragment: who undoes what in the run, with a door to each expert. The rest of the page need not run for what is done here."""
+    with telling():
+        seen = run_view.view(run)
+        history = seen.history()
+        timeline.timeline("home", run, seen.config, history, plays=True, door="picture")
+        inside.doors(run, run.snapshots.steps()[-1], history, name="picture")
+
+
 def one_round(run: Run) -> None:
     """The fragment: one round of the run's competition in five taps. Before the first tap nothing of it is computed."""
     steps = run.snapshots.steps()
@@ -93,11 +102,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
 
 box = shipped()
 if box is not None:
-    with st.container(key="picture"), telling():
-        seen = run_view.view(box)
-        history = seen.history()
-        timeline.timeline("home", box, seen.config, history, plays=True, door="picture")
-        inside.doors(box, box.snapshots.steps()[-1], history, name="picture")
+    with st.container(key="picture"):
+        st.fragment(picture)(box)
 
 with st.container(key="newest"):
     st.fragment(newest)()

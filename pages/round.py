@@ -9,6 +9,7 @@ import streamlit as st
 from icm.config import RunConfig, mechanism_title
 from icm.runs.run import Run
 from pages.ui import clock, decisions, inside, picker, words
+from pages.ui.run_view import SOURCES
 from pages.ui.told import nothing_yet, telling
 
 PLAY = 3.0  # seconds at a station while the path plays by itself
@@ -92,10 +93,10 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
                 inside.door(shown.winner)
             st.caption(
                 f"Image {image + 1} of the {count} of step {step + 1}, as the run drew them."
-                if key.held_out
-                else f"Image {image + 1} of {count}, from the built-in digits: MNIST, which the run learned from, is not here."
+                if key.own
+                else f"Image {image + 1} of {count}, from the built-in digits: {SOURCES[key.config.source]}, which the run learned from, is not here."
             )
-            inside.doors(run, step)
+            inside.doors(run, step, on_close=inside.closed)
 
 
 def buttons(playing: bool, at: int) -> None:

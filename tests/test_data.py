@@ -18,10 +18,11 @@ from safetensors.numpy import save_file
 from icm.files import PROJECT, write_arrays
 from icm.images import digits as digits_of
 from icm.images import sets
-from icm.images.digits import data_root, has_mnist, load_digits, resolve_source
+from icm.images.digits import data_root, has_mnist, load_digits, resolve_source, source_at_hand
 from icm.images.download import download
 from icm.images.sets import DataError, published
 from icm.images.unseen import load_unseen
+from tests.test_sets import fashion_content, write_fashion
 
 HEADERS = {"images-idx3": (0x803, 28, 28), "labels-idx1": (0x801,)}
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in HEADERS]
@@ -193,6 +194,28 @@ def test_mnist_that_is_not_there_is_refused_with_the_remedy(tmp_path: Path) -> N
         DataError, match=r"no mnist under .*; run `python -m icm data mnist`, or use --source"
     ):
         resolve_source("mnist", tmp_path)
+
+
+def test_a_mixture_has_as_many_digits_as_clothes_in_either_half(mnist: Path) -> None:
+    write_fashion(mnist, fashion_content())
+    found = load_digits(resolve_source("mixture", mnist), mnist)
+    for each, count in ((found.train, 16_000), (found.test, 4000)):
+        empty = each.flatten(1).amax(dim=1) == 0  # the fake clothes, and of the fake digits one in 251
+        assert len(each) == count
+        assert count / 2 <= int(empty.sum()) <= count / 2 * (1 + 1 / 250) + 1
+    shown = load_unseen("mixture", mnist, "digits", 6).pixels
+    assert shown.flatten(1).amax(dim=1).tolist() == [0, 0, 1, 0, 2, 0]  # digit, clothes, digit and so on
+
+
+def test_clothes_that_are_not_there_are_refused_and_shown_by_the_builtin_digits(mnist: Path) -> None:
+    for source in ("fashion", "mixture"):
+        with pytest.raises(
+            DataError, match=r"no fashion under .*; run `python -m icm data fashion`, or use --source"
+        ):
+            resolve_source(source, mnist)
+        assert source_at_hand(source, mnist) == "builtin"
+    write_fashion(mnist, fashion_content())
+    assert source_at_hand("mixture", mnist) == "mixture"
 
 
 # Fetching, with fakes that behave as torchvision does: what is there is left alone.

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy import ndimage
 from streamlit.testing.v1 import AppTest
 
 from icm.images import sets
+from icm.images.digits import load_digits
 from icm.images.look import CENTRE
 from icm.images.sets import DataError, Drawings, published
 from icm.images.unseen import SETS, load_unseen
@@ -124,8 +126,26 @@ def test_fashion_is_read_as_it_is_padded_to_32(tmp_path: Path) -> None:
     content = bytearray(fashion_content())
     content[16 + 784 * 7] = 99  # the first pixel of image 7
     write_fashion(tmp_path, bytes(content))
-    pixels: Pixels = load_unseen("fashion", tmp_path, "digits", 10_000).pixels
+    clothes = load_digits("fashion", tmp_path)
+    pixels: Pixels = torch.cat([clothes.train, clothes.test])
     assert pixels[:, 0, 2, 2].sum() == pixels.sum() == 99
+
+
+def test_no_piece_of_clothing_is_both_trained_on_and_held_out_and_only_those_held_out_are_measured(
+    tmp_path: Path,
+) -> None:
+    numbered = bytearray(fashion_content())
+    for image in range(10_000):
+        numbered[16 + 784 * image : 18 + 784 * image] = divmod(image, 256)
+    write_fashion(tmp_path, bytes(numbered))
+    clothes = load_digits("fashion", tmp_path)
+    train, test = (
+        set((each[:, 0, 2, 2].int() * 256 + each[:, 0, 2, 3]).tolist())
+        for each in (clothes.train, clothes.test)
+    )
+    assert (len(train), len(test), len(train | test)) == (8000, 2000, 10_000)
+    assert torch.equal(load_unseen("fashion", tmp_path, "digits", 10_000).pixels, clothes.test)
+    assert load_unseen("fashion", tmp_path, "plain", 3).labels is None
 
 
 def cut_short(file: Path) -> None:

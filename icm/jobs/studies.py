@@ -95,6 +95,8 @@ def of_numbers(robust: RunConfig) -> dict[str, dict[str, RunConfig]]:
         "fewer": variants(thin(robust), "model", {f"{experts}": {"experts": experts} for experts in (3, 4)}),
         # What a discriminator that knows blanks for no digits costs and brings.
         "blanks": variants(robust, "training", {"none": {}, "blanks8": {"blanks": 8}}),
+        # What helps against clothes: to learn from them, or from as many digits as clothes.
+        "clothes": {name: replace(robust, source=name) for name in ("fashion", "mixture")},
         # Mechanisms that are not the paper's: each with an expert to spare for it beside three of the paper's, and all at once.
         "extended": {
             **{

@@ -33,17 +33,19 @@ class Version:
 def why(run: Run, root: Path, step: int, images: int) -> list[Version]:
     """So many held-out digits, then clothes, as they are and after each change, through every mechanism and every expert.
 
-    Who owns what is found on the digits as they are. DataError where Fashion-MNIST is not under `root`."""
+    Who owns what is found on the digits as they are, or on the clothes of a run that learned from clothes alone. DataError where
+    Fashion-MNIST is not under `root`, or MNIST for a run that did not learn from the built-in digits."""
     config = run.config()
     nets, mechanisms = networks(config, run.snapshots.read(step)), parse(config.mechanisms)
     own = named_source(config.source)
-    digits, clothes = (load_unseen(name, root, "digits", images).pixels for name in (own, CLOTHES))
-    found = []
-    owner = None
-    for name, changed in {
-        own: _changed(digits, clothes, OF_DIGITS),
-        CLOTHES: _changed(clothes, clothes, OF_CLOTHES),
-    }.items():
+    of_digits = own if own == "builtin" else "mnist"
+    digits, clothes = (load_unseen(name, root, "digits", images).pixels for name in (of_digits, CLOTHES))
+    versions = [
+        (of_digits, _changed(digits, clothes, OF_DIGITS)),
+        (CLOTHES, _changed(clothes, clothes, OF_CLOTHES)),
+    ]
+    found, owner = [], None
+    for name, changed in reversed(versions) if own == CLOTHES else versions:
         for change, pixels in changed.items():
             (each,) = evaluate_sets(*nets, mechanisms, [Unseen(pixels)], owner)
             owner = each.owner if owner is None else owner

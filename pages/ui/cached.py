@@ -40,7 +40,10 @@ from icm.show.experts import badge, colour
 from icm.show.mosaics import picture_table
 from pages.ui import html
 from pages.ui.others import Others
+from pages.ui.run_view import SOURCES
 
+OF_MNIST = ("mnist", "mixture")  # sources of which the built-in digits are a part
+KINDS = {"fashion": "piece of clothing", "mixture": "image"}
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
 JUDGED_IMAGES, JUDGED_LIVE = (
@@ -61,24 +64,30 @@ class SnapshotKey:
     step: int
     digest: str  # of the snapshot: another run may take this one's name, and its folder
     config: RunConfig
-    source: Source  # the run's own digits, or the built-in ones while MNIST is not here
+    source: Source  # the run's own images, or the built-in digits while these are not here
     root: Path
 
     @property
-    def held_out(self) -> bool:
-        """Whether no expert learned from these digits: the built-in ones are some of MNIST's training digits."""
+    def own(self) -> bool:
+        """Whether these are the run's own images."""
         return self.source == self.config.source
 
+    @property
+    def held_out(self) -> bool:
+        """Whether no expert learned from these images: the built-in ones are some of MNIST's training digits."""
+        return self.own or self.config.source not in OF_MNIST
+
     def never_trained_on(self, name: str) -> bool:
-        """Whether no expert learned from these digits, nor from the set of that name."""
-        return self.held_out and not (self.config.source == "mnist" and name == "builtin")
+        """Whether no expert learned from these images, nor from the set of that name."""
+        return self.held_out and not (self.config.source in OF_MNIST and name == "builtin")
 
     @property
     def kind_of_digit(self) -> str:
-        """What the digits in the pictures are, in words that claim no more than is so."""
-        if self.held_out:
-            return "held-out digit"
-        return "built-in digit (MNIST is not here, and the experts may have seen it)"
+        """What one image in the pictures is, in words that claim no more than is so."""
+        if self.own:
+            return f"held-out {KINDS.get(self.source, 'digit')}"
+        seen = "" if self.held_out else ", and the experts may have seen it"
+        return f"built-in digit ({SOURCES[self.config.source]} is not here{seen})"
 
 
 # To tell keys apart, Streamlit walks through all that a key holds. It takes a tenth of that time to go by the key's repr.

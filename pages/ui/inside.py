@@ -1,8 +1,9 @@
 """The inside of an expert, in a dialog: where it looks, what it won over time, what it answers to a dot, how far from its training
 it is good, of which images it is sure and of which not. Another expert can stand beside it."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import streamlit as st
@@ -34,11 +35,18 @@ STYLE_OF_DOORS = f"<style>{html.DOOR_STYLE}[class*=st-key-doors]{{position:absol
 _component = component("doors", js=(Path(__file__).parent / "doors.js").read_text(encoding="utf-8"))
 
 
-def doors(run: Run, step: int, history: History | None = None, name: str = ALL_OVER) -> None:
+def doors(
+    run: Run,
+    step: int,
+    history: History | None = None,
+    name: str = ALL_OVER,
+    on_close: Literal["ignore"] | Callable[[], None] = "ignore",
+) -> None:
     """Makes every badge on the page a door to its expert's inside, as of the run's snapshot after `step`.
 
     `history` is what it tells of, by default the run up to that step, which is then read only if somebody opens it. Where a page
-    has several runs, `name` is what the badges of this one give as their door."""
+    has several runs, `name` is what the badges of this one give as their door. `on_close` makes the whole page run when somebody
+    closes the dialog; mostly there is no need for it."""
     key = f"doors {name}"
 
     def ask_for_the_badges() -> None:
@@ -57,7 +65,7 @@ def doors(run: Run, step: int, history: History | None = None, name: str = ALL_O
         if expert not in seen.plays():
             closed()
         else:
-            shown = st.dialog(f"Inside {badge(expert)}", width="large", on_dismiss=closed)
+            shown = st.dialog(f"Inside {badge(expert)}", width="large", on_dismiss=on_close)
             shown(inside)(run, step, expert, seen)
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from icm.errors import ActionableError
 from icm.images.digits import Source
 from icm.images.folder import MOST_PICTURES, Folder, open_folder
-from icm.images.unseen import SETS, SUFFIXES, Look
+from icm.images.unseen import SETS, SETS_OF_RUNS, SUFFIXES, Look
 from pages.ui.html import plain
 from pages.ui.told import told
 
@@ -46,7 +46,7 @@ class Others:
     def title(self) -> str:
         """Over a column."""
         words = self.words
-        return words[0].upper() + words[1:] if self.own else SETS[self.name].title
+        return words[0].upper() + words[1:] if self.own else SETS_OF_RUNS[self.name].title
 
     @property
     def words(self) -> str:
@@ -63,7 +63,7 @@ class Others:
 
 def short_title(name: str) -> str:
     """What the set is called in a sentence."""
-    return SETS[name].title.partition(",")[0]
+    return SETS_OF_RUNS[name].title.partition(",")[0]
 
 
 def title_in_box(name: str) -> str:

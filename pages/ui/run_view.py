@@ -22,7 +22,12 @@ from pages.ui.html import plain
 SMALL_BIAS = 0.3  # logits; a smaller bias of the conscience is not worth a word
 LARGEST = 2**53 - 1  # beyond it a browser's numbers have gaps
 
-SOURCES = {"mnist": "MNIST", "builtin": "built-in digits"}
+SOURCES = {
+    "mnist": "MNIST",
+    "builtin": "built-in digits",
+    "fashion": "Fashion-MNIST",
+    "mixture": "MNIST and Fashion-MNIST",
+}
 WHILE_TRAINING = (
     "Wins and PSNR are counted while the networks learn and, with batch norm, with the statistics of each batch. Compare "
     "and icm evaluate ask kept networks in evaluation mode, so their numbers differ a little."

@@ -16,6 +16,7 @@ from icm.presets import preset
 from pages.ui import decisions, pictures
 from pages.ui.decisions import MOST_EXPERTS, MOST_SEED
 from pages.ui.html import plain
+from pages.ui.run_view import SOURCES
 from pages.ui.told import told
 
 COLUMNS = 5  # mechanisms in a row
@@ -93,9 +94,11 @@ def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> A
         help=HELP["device"],
         key=f"{prefix}:device",
     )
-    if like and base.source == "mnist" and wished is None:
+    if like and base.source != "auto" and wished is None:
+        why = "is not here" if base.source == "mnist" else "this form does not offer"
+        instead = "MNIST" if here else "the built-in digits"
         st.warning(
-            f"Run {plain(like)} learned from MNIST, which is not here; a new run would learn from the built-in digits.",
+            f"Run {plain(like)} learned from {SOURCES[base.source]}, which {why}; a new run would learn from {instead}.",
             icon=":material/database_off:",
         )
     if like and base.device != "auto" and base.device not in devices:

@@ -151,6 +151,10 @@ def test_badges_on_homes_picture_and_in_its_round_lead_inside(page: Page, server
     expect(dialog.get_by_text(f"Fingerprint of E{first_owner(boxed)}")).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+    press_a_badge(page, page.locator("canvas.ribbons"))
+    expect(dialog.get_by_text(f"Fingerprint of E{first_owner(boxed)}")).to_be_visible()  # once more
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
     page.get_by_text("3 · Scores").click()
     badge = page.locator("button[data-inside]").nth(1)
     expect(badge).to_be_visible()
