@@ -160,7 +160,7 @@ def chains(words: list[str]) -> int:
             "undone_from_dB": UNDONE,
             "chains": {**before.get("chains", {}), str(command.depth): [asdict(each) for each in found]},
         }
-        files.write_whole(command.out, (json.dumps(result, indent=2) + "\n").encode())
+        _write(command.out, result)
     return 0
 
 
@@ -192,8 +192,15 @@ def clothes(words: list[str]) -> int:
             "date": date.today().isoformat(),
             "versions": versions,
         }
-        files.write_whole(command.out, (json.dumps(result, indent=2) + "\n").encode())
+        _write(command.out, result)
     return 0
+
+
+def _write(out: Path, result: dict[str, Any]) -> None:
+    """Writes JSON, and makes the folder that it lies in."""
+    with files.on_disk(out, "written"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    files.write_whole(out, (json.dumps(result, indent=2) + "\n").encode())
 
 
 def _by_change(found: "Sequence[Version]") -> Table:
@@ -206,7 +213,7 @@ def _by_change(found: "Sequence[Version]") -> Table:
         "bright",
         "texture",
         "owner",
-        "gained, dB",
+        "dB",
         box=None,
     )
     for each in found:

@@ -40,7 +40,7 @@ class Chained:
 def read(folder: Path = CHAINS) -> list[Chained]:
     """Every run whose chains were measured. ResultsError for a file that cannot be shown."""
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         result = files.read_json(path, REMEDY)
         try:
             found.append(_read_one(path.stem, result))

@@ -49,7 +49,7 @@ class Clothes:
 def read(folder: Path = CLOTHES) -> list[Clothes]:
     """Every run of which clothes were measured. ResultsError for a file that cannot be shown."""
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
         result = files.read_json(path, REMEDY)
         try:
             found.append(_read_one(path.stem, result))
@@ -84,15 +84,13 @@ def _version(said: Mapping[str, Any]) -> Version:
 
 
 def in_words(each: Clothes) -> str:
-    """For each set how many images go to the owner as they are, and after the change that matters most."""
+    """For each set how many images go to the owner as they are, and after the two changes that matter most."""
     return "; ".join(_of_set(each, name) for name in each.versions)
 
 
 def _of_set(each: Clothes, name: str) -> str:
     before = each.of(name, AS_THEY_ARE)
     changed = [version for version in each.versions[name] if version is not before]
-    said = f"{each.title(name).lower()} {AS_THEY_ARE}: {before.routing:.0%} go to the owner"
-    if not changed:
-        return said
-    most = max(changed, key=lambda version: abs(version.routing - before.routing))
-    return f"{said}, {most.change}: {most.routing:.0%}"
+    changed.sort(key=lambda version: abs(version.routing - before.routing), reverse=True)
+    said = [f"{each.title(name).lower()} {AS_THEY_ARE}: {before.routing:.0%} go to the owner"]
+    return ", ".join([*said, *(f"{version.change}: {version.routing:.0%}" for version in changed[:2])])

@@ -68,7 +68,7 @@ def clothes(found: Sequence[Clothes], theme: Theme = "light") -> go.Figure:
         drawn.add_trace(_as_it_is(found[0], name), row=row, col=1)
     drawn.update_yaxes(autorange="reversed", automargin=True)
     drawn.update_xaxes(range=[0, 103])
-    drawn.update_xaxes(title="% of the images that go to the owner of the mechanism", row=len(sets), col=1)
+    drawn.update_xaxes(title="% that go to the owner", row=len(sets), col=1)
     return with_ink(drawn, theme, A_ROW * sum(counts) + AROUND)
 
 

@@ -131,7 +131,7 @@ def test_clothes_are_measured_after_every_change_beside_the_digits(
     shirt = np.zeros((28, 28), np.uint8)
     shirt[1:27, 6:22] = 120
     write_fashion(tmp_path, struct.pack(">4I", 0x803, 10_000, 28, 28) + shirt.tobytes() * 10_000)
-    out = tmp_path / "clothes.json"
+    out = tmp_path / "of the" / "clothes.json"
     words = ["clothes", trained.id, "--data-root", str(tmp_path), "--images", "2", "--out", str(out)]
     assert main(words) == 0
     assert "only their outlines" in capsys.readouterr().out
@@ -139,7 +139,7 @@ def test_clothes_are_measured_after_every_change_beside_the_digits(
     assert (said["run"], said["step"], said["images"]) == (trained.id, 6, 2)
     assert [each["change"] for each in said["versions"]["builtin"]] == list(OF_DIGITS)
     assert [each["change"] for each in said["versions"]["fashion"]] == list(OF_CLOTHES)
-    (shown,) = clothes.read(tmp_path)
+    (shown,) = clothes.read(out.parent)
     assert shown.of("fashion", "as they are").ink == pytest.approx(26 * 16 / 32**2, abs=1e-3)
     assert main([*words[:-2], "--images", "0"]) == 2
     assert "--images is 0; use 1 or more" in capsys.readouterr().err
