@@ -282,7 +282,7 @@ def test_a_file_that_holds_nothing_about_clothes_is_told_with_its_name(
     some_clothes(tmp_path / "robust.json", **spoilt)
     field = next(iter(spoilt))
     with pytest.raises(
-        ActionableError, match=rf"robust.json holds nothing about clothes .*{field} is .*; measure it again"
+        ActionableError, match=rf"robust.json holds no clothes .*{field} is .*; measure it again"
     ):
         clothes.read(tmp_path)
 
@@ -292,5 +292,5 @@ def test_clothes_without_any_as_they_are_are_told(tmp_path: Path) -> None:
     spoilt = json.loads((tmp_path / "robust.json").read_text())
     spoilt["versions"]["fashion"] = spoilt["versions"]["fashion"][1:]
     (tmp_path / "robust.json").write_text(json.dumps(spoilt))
-    with pytest.raises(ActionableError, match="holds nothing about clothes"):
+    with pytest.raises(ActionableError, match="holds no clothes"):
         clothes.read(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from icm import files
 from icm.config import mechanism_name
-from icm.show.results import RESULTS, ResultsError
+from icm.show.results import RESULTS, read_each
 
 CHAINS = RESULTS / "chains"
 REMEDY = "measure it again with icm chains, or put back a copy of it"
@@ -39,14 +39,7 @@ class Chained:
 
 def read(folder: Path = CHAINS) -> list[Chained]:
     """Every run whose chains were measured. ResultsError for a file that cannot be shown."""
-    found = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
-        result = files.read_json(path, REMEDY)
-        try:
-            found.append(_read_one(path.stem, result))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ResultsError(f"{path} holds no chains ({error!r}); {REMEDY}") from error
-    return found
+    return read_each(folder, _read_one, "chains", REMEDY)
 
 
 def _read_one(name: str, result: Mapping[str, Any]) -> Chained:

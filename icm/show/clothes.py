@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from icm import files
-from icm.show.results import RESULTS, ResultsError
+from icm.show.results import RESULTS, read_each
 
 CLOTHES = RESULTS / "clothes"
 REMEDY = "measure it again with icm clothes, or put back a copy of it"
@@ -48,14 +48,7 @@ class Clothes:
 
 def read(folder: Path = CLOTHES) -> list[Clothes]:
     """Every run of which clothes were measured. ResultsError for a file that cannot be shown."""
-    found = []
-    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
-        result = files.read_json(path, REMEDY)
-        try:
-            found.append(_read_one(path.stem, result))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ResultsError(f"{path} holds nothing about clothes ({error!r}); {REMEDY}") from error
-    return found
+    return read_each(folder, _read_one, "clothes", REMEDY)
 
 
 def _read_one(name: str, result: Mapping[str, Any]) -> Clothes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ RESULTS = files.PROJECT / "docs" / "results"
 SEEDS = "100:105"  # of the command for what was not run
 REMEDY = "run its study again, or put back a copy of it"
 
-
+T = TypeVar("T")
 Curves = Mapping[str, Sequence[float | int]]  # by `step`
 
 
@@ -90,15 +90,26 @@ def set_of(name: str) -> str:
 
 def read(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
     """Every study's results by its name. An ActionableError for a file that cannot be shown."""
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        result = files.read_json(path, REMEDY)
+    return dict(read_each(folder, _checked, "results of a study", REMEDY))
+
+
+def _checked(name: str, result: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    for each in result["variants"].values():
+        _check(each)
+    return name, dict(result)
+
+
+def read_each(
+    folder: Path, read_one: Callable[[str, Mapping[str, Any]], T], what: str, remedy: str
+) -> list[T]:
+    """What `read_one` makes of each file of a folder and its name, by name. An ActionableError for a file that holds no `what`."""
+    found = []
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stem):
+        result = files.read_json(path, remedy)
         try:
-            for each in result["variants"].values():
-                _check(each)
+            found.append(read_one(path.stem, result))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ResultsError(f"{path} holds no results of a study ({error!r}); {REMEDY}") from error
-        found[path.stem] = result
+            raise ResultsError(f"{path} holds no {what} ({error!r}); {remedy}") from error
     return found
 
 
