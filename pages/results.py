@@ -97,7 +97,7 @@ def of_clothes(found: Sequence[Clothes]) -> None:
             st.markdown(BEYOND)
             st.caption(
                 "Fashion-MNIST, which nobody was trained on, is larger than digits, darker, textured and has more ink. One property at a time is "
-                "changed: clothes are made more like digits, and digits more like clothes. What is to blame makes the first better and the second worse."
+                "changed: clothes are made more like digits, and digits more like clothes. What is to blame makes the first better and the second worse. Size changes the ink too: the points tell how much."
             )
             st.markdown("\n".join(f"- `{each.name}`: {clothes.in_words(each)}." for each in found))
             with st.expander("How it was made", icon=":material/terminal:", key="made clothes"):

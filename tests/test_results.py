@@ -275,7 +275,7 @@ def test_clothes_are_told_by_the_changes_that_matter_most(tmp_path: Path) -> Non
     assert contrast(drawn.layout.xaxis2.tickfont.color, "#171614") > 4.5
 
 
-@pytest.mark.parametrize("spoilt", [{"routing_accuracy": "most"}, {"sure": None}, {"ink": True}])
+@pytest.mark.parametrize("spoilt", [{"routing_accuracy": "most"}, {"size": None}, {"ink": True}])
 def test_a_file_that_holds_nothing_about_clothes_is_told_with_its_name(
     tmp_path: Path, spoilt: dict[str, Any]
 ) -> None:

@@ -1,7 +1,7 @@
 """What makes an image unlike a digit, one property at a time: how large it is, how much ink it has, how bright that is, how it varies.
 
-Each function changes one of them and leaves the others nearly as they are, so that what a change costs has one cause. Pixels:
-image 1 height width, ink bright on 0. Widths are in pixels."""
+Each function is meant for one of them. What else it changes `look_of` tells: whatever is made larger has more ink as well.
+Pixels: image 1 height width, ink bright on 0. Widths are in pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

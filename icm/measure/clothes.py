@@ -1,7 +1,8 @@
 """Why experts and discriminator of digits fail on clothes: what each property in which they differ costs by itself.
 
 Clothes are brought nearer to digits one property at a time, and digits nearer to clothes. A property that is to blame makes the
-first better and the second worse; correlation alone, over clothes as they are, could not tell."""
+first better and the second worse; correlation alone, over clothes as they are, could not tell. A change of size changes the ink
+too, so that it is to be read beside the change of ink alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

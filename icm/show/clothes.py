@@ -21,7 +21,6 @@ class Version:
     change: str
     routing: float  # share of the images that go to the owner of the mechanism
     gained: float  # dB of the owners' answers over doing nothing
-    sure: float  # share of the images whose winner is sure
     size: float  # longer side of the ink's box, as a part of the picture's
     ink: float  # part of the picture
     brightness: float  # of the ink
@@ -62,14 +61,13 @@ def _read_one(name: str, result: Mapping[str, Any]) -> Clothes:
 
 
 def _version(said: Mapping[str, Any]) -> Version:
-    for field in ("routing_accuracy", "psnr_owner", "psnr_nothing", "sure", "size", "ink", "brightness"):
+    for field in ("routing_accuracy", "psnr_owner", "psnr_nothing", "size", "ink", "brightness"):
         if not files.is_number(said[field]):
             raise TypeError(f"{field} is {said[field]!r}")
     return Version(
         str(said["change"]),
         said["routing_accuracy"],
         said["psnr_owner"] - said["psnr_nothing"],
-        said["sure"],
         said["size"],
         said["ink"],
         said["brightness"],
