@@ -96,7 +96,7 @@ def of_clothes(found: Sequence[Clothes]) -> None:
         with right:
             st.markdown(BEYOND)
             st.caption(
-                "Fashion-MNIST, which nobody was trained on, is larger than digits, darker, textured and has more ink. One property at a time is "
+                "Clothes (Fashion-MNIST) are larger than digits, darker, patterned, and have more ink. One property at a time is "
                 "changed: clothes are made more like digits, and digits more like clothes. What is to blame makes the first better and the second worse. Size changes the ink too: the points tell how much."
             )
             st.markdown("\n".join(f"- `{each.name}`: {clothes.in_words(each)}." for each in found))
