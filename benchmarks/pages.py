@@ -42,7 +42,7 @@ STROKES, WARM_UP, TIMES = 50, 5, 3  # strokes that count, and that do not; how o
 AFTER_A_STROKE = 900  # ms that nobody asks the page anything: asking would hold up its answer
 LOOKS = 60  # ticks that are measured
 FIRST = 40.0  # seconds in which a page has opened and the experts are judged for the first time
-WINDOW, PAIRS = 25.0, 6  # seconds that a trainer is watched, and then not; how often
+WINDOW, PAIRS = 30.0, 8  # seconds that a trainer is watched, and then not; how often
 
 # Notes when a stroke ends, and when pictures of the path change after that.
 PIXELS = """() => {

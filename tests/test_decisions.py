@@ -60,21 +60,21 @@ def seen(
 def test_monitor_looks_again_while_there_may_be_something_new(
     run: Run, state: RunState, live: bool, seconds: float | None
 ) -> None:
-    assert pace(seen(run, state), live) == seconds
+    assert pace(seen(run, state, speed=100.0), live) == seconds
 
 
 @pytest.mark.parametrize(
     ("speed", "phase", "seconds"),
     [
         (100.0, "competing", LOOK),
-        (5.0, "competing", 2.0),  # two rows of five steps at five steps a second
-        (4.9, "competing", 3.0),  # a look before the second row would show too little that is new
+        (5.0, "competing", 3.0),  # three rows of five steps at five steps a second
+        (4.9, "competing", 4.0),  # a look before the third row would show too little that is new
         (0.1, "competing", SLOWEST_LOOK),
         (0.0, "competing", LOOK),  # no speed is known yet
         (0.1, "identity", LOOK),
     ],
 )
-def test_a_page_looks_whenever_two_rows_have_come_within_bounds(
+def test_a_page_looks_whenever_three_rows_have_come_within_bounds(
     run: Run, speed: float, phase: Phase, seconds: float
 ) -> None:
     each = seen(run, "running", phase, speed)

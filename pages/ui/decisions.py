@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
 # How soon a page looks again, in seconds.
 # While the run is being trained, whenever so many rows have come, within these two bounds: a look takes a tenth of a second of a core,
 # most of it the browser's, and a trainer that shares the machine waits for it with all its threads.
-ROWS = 2
-LOOK, SLOWEST_LOOK = 1.0, 5.0
+ROWS = 3
+LOOK, SLOWEST_LOOK = 1.0, 6.0
 REST = 5.0  # while nobody trains the run, for somebody may resume it elsewhere
 
 # What carries over from the digits to other images, from how much of it: all of it, and a part of it. The bounds are ours. Asked
