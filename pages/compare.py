@@ -16,7 +16,7 @@ from icm.show import charts, curves
 from icm.show.experts import badge
 from icm.show.legible import GROUND
 from pages.ui import decisions, inside, panels, picker, words
-from pages.ui.decisions import REFERRED, mean
+from pages.ui.decisions import mean
 from pages.ui.html import plain
 from pages.ui.others import OWN, Others, offered, own_images, short_title, title_in_box
 from pages.ui.run_view import counted, decibels
@@ -81,14 +81,14 @@ def choices(run: Run, labels: list[str]) -> tuple[str, Look, int, int]:
     return name, look or "digits", mechanism, step
 
 
-def numbers_of(found: "Evaluation", title: str) -> None:
-    """Shows the figures of one set."""
+def numbers_of(found: "Evaluation", title: str, referred: str) -> None:
+    """Shows the figures of one set. `referred` is what the images are called that tell who owns what."""
     values = (
         ("Owners' answers", decibels(mean(found.psnr_owner)), "Mean PSNR to the true originals."),
         (
             "Routing",
             f"{found.routing_accuracy:.0%}",
-            "Images won by the expert that owns their mechanism on the digits.",
+            f"Images won by the expert that owns their mechanism on {referred}.",
         ),
         ("Doing nothing", decibels(mean(found.psnr_nothing)), "PSNR of the changed images themselves."),
     )
@@ -103,7 +103,7 @@ def numbers_of(found: "Evaluation", title: str) -> None:
         st.caption("Without labels the digit reader is not asked.")
 
 
-def answers(groups: "list[Group]", owner: int | None, label: str) -> None:
+def answers(groups: "list[Group]", owner: int | None, label: str, referred: str) -> None:
     """Shows images of both sets, changed by the mechanism of that label, with every expert's answer, and a button that saves them."""
     from pages.ui.answers import picture_of, table
 
@@ -123,7 +123,7 @@ def answers(groups: "list[Group]", owner: int | None, label: str) -> None:
         )
         st.caption(
             "Framed: the answer that the discriminator scored highest, which won. "
-            "Owner: the expert that wins most of this mechanism's digits. A pointer on an answer shows its score.",
+            f"Owner: the expert that wins most of this mechanism's images among {referred}. A pointer on an answer shows its score.",
             width="stretch",
         )
 
@@ -213,19 +213,19 @@ def answered(run: Run, others: Others, mechanism: int, step: int, labels: list[s
     st.session_state[ASKED] = asked
 
     with st.container(key="answered"):
-        st.info(decisions.carried_over(*both, REFERRED, others.words), icon=":material/compare:")
-        st.caption(decisions.bounds_in_words())
+        st.info(decisions.carried_over(*both, key.named, others.words), icon=":material/compare:")
+        st.caption(decisions.bounds_in_words(key.named))
         for half, each, found in zip(st.columns(2, gap="large"), (digits, others), both):
             with half:
-                numbers_of(found, each.title)
-        answers(groups, both[0].owner[mechanism], labels[mechanism])
+                numbers_of(found, each.title, key.named)
+        answers(groups, both[0].owner[mechanism], labels[mechanism], key.named)
         for half, each, found, side in zip(
             st.columns(2, gap="large"), (digits, others), both, ("left", "right")
         ):
             with half:
                 who_wins(key, found, each.title, labels, side)
-        quality(*both, labels, others.words)
-        sureness(*both, others.words)
+        quality(*both, labels, key.named, others.words)
+        sureness(*both, key.named, others.words)
         st.caption(measured_on(key, others, step, run.label))
         inside.doors(run, step)
 
@@ -247,17 +247,17 @@ def measured_on(key: "SnapshotKey", others: Others, step: int, label: str) -> st
     of_each = (
         f"{MEASURED} images a mechanism"
         if others.own is None
-        else f"{MEASURED} digits and {others.words} a mechanism"
+        else f"{MEASURED} of {key.named} and {others.words} a mechanism"
     )
     if others.without_ink:
         known += f" Nothing stands out in {others.without_ink} more of your images when they are brought in this way."
     return f"Measured now on {of_each}, in evaluation mode, after step {step:,} of run “{plain(label)}”. {known}{read}"
 
 
-def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title: str) -> None:
+def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], referred: str, title: str) -> None:
     """The owners' answers, mechanism by mechanism, as bars and in numbers."""
     bars = {
-        f"owner, {REFERRED}": digits.psnr_owner,
+        f"owner, {referred}": digits.psnr_owner,
         f"owner, {title}": other.psnr_owner,
         f"nothing done, {title}": other.psnr_nothing,
     }
@@ -267,7 +267,7 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
         charts.quality_by_mechanism(labels, bars, highest),
         CHART_HEIGHT,
         key="quality",
-        alt="Bars: PSNR for each mechanism, on the digits, on the other images, and with nothing done",
+        alt=f"Bars: PSNR for each mechanism, on {referred}, on the other images, and with nothing done",
     )
     with st.expander("The numbers", key="numbers", on_change="rerun", bind="query-params") as numbers:
         if numbers.open:
@@ -276,7 +276,7 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
                     None if owner is None else round(float(share[owner]), 3)
                     for owner, share in zip(digits.owner, found.win_share)
                 ]
-                for heading, found in ((REFERRED, digits), (title, other))
+                for heading, found in ((referred, digits), (title, other))
             }
             qualities = {
                 heading: [None if each is None else round(each, 2) for each in values]
@@ -286,9 +286,9 @@ def quality(digits: "Evaluation", other: "Evaluation", labels: list[str], title:
             st.dataframe({"mechanism": labels, "owner": owners, **qualities, **wins}, hide_index=True)
 
 
-def sureness(digits: "Evaluation", other: "Evaluation", title: str) -> None:
+def sureness(digits: "Evaluation", other: "Evaluation", referred: str, title: str) -> None:
     """How often the winners are right that the discriminator is sure of, and of those that it is not so sure of."""
-    both = {REFERRED: digits.doubt, title: other.doubt}
+    both = {referred: digits.doubt, title: other.doubt}
     said = " ".join(decisions.sure_of(each, name) for name, each in both.items())
     st.markdown(f"**Is it right when it is sure?** {said}")
     with st.expander("How right, by how sure", key="sure", on_change="rerun", bind="query-params") as drawn:
@@ -298,7 +298,7 @@ def sureness(digits: "Evaluation", other: "Evaluation", title: str) -> None:
                 curves.reliability({name: bins_of(each) for name, each in both.items()}),
                 CHART_HEIGHT,
                 key="sureness",
-                alt="Points: how often the owner wins, over how sure the discriminator is, on the digits and on the other images",
+                alt=f"Points: how often the owner wins, over how sure the discriminator is, on {referred} and on the other images",
             )
 
 
@@ -311,7 +311,7 @@ def bins_of(found: "Reliability") -> list[curves.Bin]:
 st.title("Compare", anchor=False)
 st.html(
     words.said(
-        "[Experts|expert] that learned from digits alone meet images they never saw. "
+        "[Experts|expert] meet images unlike those that they learned from. "
         "Do they still undo their [mechanism], and does the [discriminator] still name the right one, its [owner]?"
     )
 )

@@ -188,7 +188,7 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
         second.selectbox("Expert", [badge(each) for each in players], key="expert", on_change=choose_expert)
     with left:
         panels.chart(
-            "**Who wins what** · % of the newest images; click a cell to see its digits",
+            "**Who wins what** · % of the newest images; click a cell to see some of them",
             panels.wins_chart(then, seen.mechanisms, outlined=(row, expert)),
             MAP_HEIGHT,
             key="table",
@@ -225,14 +225,14 @@ def choose_cell(experts: list[int], mechanisms: list[str]) -> None:
 
 
 def one_expert(run: Run, step: int, row: int, expert: int, mechanism: str) -> None:
-    """What one expert makes of some digits that one mechanism changed."""
+    """What one expert makes of some images that one mechanism changed."""
     # The pictures need torch, which takes seconds to import the first time: all the above is on the page by then.
     from pages.ui import cached, pictures
 
     st.markdown(f"**{badge(expert)} on {plain(mechanism)}** after step {step:,} · its score, and who won")
     below = pictures.show(
         cached.detail(cached.snapshot_key(run, step), expert, row),
-        f"{cached.DETAIL_DIGITS} digits changed by {mechanism}, {badge(expert)}'s answers and the originals, after step {step}",
+        f"{cached.DETAIL_DIGITS} images changed by {mechanism}, {badge(expert)}'s answers and the originals, after step {step}",
         "one-expert",
         least=560,
     )
@@ -250,7 +250,7 @@ def everyones_answers(run: Run, step: int) -> None:
     )
     pictures.show(
         cached.answers(key),
-        f"Answers of every expert to one digit of each mechanism, after step {step}",
+        f"Answers of every expert to one image of each mechanism, after step {step}",
         "answers",
         least=640,
     )

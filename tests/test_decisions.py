@@ -231,9 +231,9 @@ def test_the_verdicts_are_told_with_the_figures_they_follow_from() -> None:
 
 
 def test_the_bounds_are_told() -> None:
-    assert "at least 50% of the dB" in bounds_in_words()
-    assert "partly from 25%" in bounds_in_words()
-    assert "at least 90% of the share" in bounds_in_words()
+    assert "at least 50% of the dB" in bounds_in_words("the digits")
+    assert "partly from 25%" in bounds_in_words("the digits")
+    assert "at least 90% of the share" in bounds_in_words("the digits")
 
 
 def test_without_owners_there_is_no_verdict_and_with_some_it_says_how_many() -> None:

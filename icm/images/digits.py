@@ -65,6 +65,11 @@ def has_mnist(root: Path) -> bool:
     return sets.state("mnist", root) == "here"
 
 
+def sources_here(root: Path) -> list[Source]:
+    """The sources all of whose sets lie under `root`; the built-in digits always are."""
+    return [source for source in NEEDS if not _missing(source, root)]
+
+
 def resolve_source(source: str, root: Path) -> Source:
     """The source to use, where `auto` is MNIST if it is under `root`, else the built-in digits.
 

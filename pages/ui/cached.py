@@ -43,7 +43,11 @@ from pages.ui.others import Others
 from pages.ui.run_view import SOURCES
 
 OF_MNIST = ("mnist", "mixture")  # sources of which the built-in digits are a part
-KINDS = {"fashion": "piece of clothing", "mixture": "image"}
+KINDS: dict[Source, tuple[str, str]] = {  # one image of a source, and all of them, in a sentence
+    "fashion": ("piece of clothing", "the clothes"),
+    "mixture": ("image", "the digits and clothes"),
+}
+DIGITS = ("digit", "the digits")
 DETAIL_DIGITS = 8
 MIXED_DIGITS = 10  # through each mechanism
 JUDGED_IMAGES, JUDGED_LIVE = (
@@ -85,9 +89,14 @@ class SnapshotKey:
     def kind_of_digit(self) -> str:
         """What one image in the pictures is, in words that claim no more than is so."""
         if self.own:
-            return f"held-out {KINDS.get(self.source, 'digit')}"
+            return f"held-out {KINDS.get(self.source, DIGITS)[0]}"
         seen = "" if self.held_out else ", and the experts may have seen it"
         return f"built-in digit ({SOURCES[self.config.source]} is not here{seen})"
+
+    @property
+    def named(self) -> str:
+        """What the images that its experts are shown on are called in a sentence, all of them."""
+        return KINDS.get(self.source, DIGITS)[1]
 
 
 # To tell keys apart, Streamlit walks through all that a key holds. It takes a tenth of that time to go by the key's repr.

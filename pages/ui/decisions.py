@@ -41,7 +41,6 @@ DISCRIMINATOR_CARRIES = (0.9, 0.5)
 LEAST_GAIN = 3.0  # dB over doing nothing, half the squared error: with less on the digits there is little to carry over
 LEAST_ROUTING = 0.5  # of the digits' images, as above
 MOST_SEED, MOST_EXPERTS = 2**31 - 1, 100  # that Train's form takes
-REFERRED = "the digits"  # what the others are compared with
 
 
 def pace(seen: RunView, live: bool) -> float | None:
@@ -196,13 +195,13 @@ def _missed(there: float, here: float, bounds: tuple[float, float]) -> int:
     return sum(there < bound * here - 1e-9 for bound in bounds)
 
 
-def bounds_in_words() -> str:
-    """What the three verdicts mean."""
+def bounds_in_words(referred: str) -> str:
+    """What the three verdicts mean, in a comparison with what is called `referred`."""
     (experts, partly), (discriminator, partly_too) = EXPERTS_CARRY, DISCRIMINATOR_CARRIES
     return (
         f"What these words mean here: experts carry over if they gain at least {experts:.0%} of the dB that they gain on "
-        f"{REFERRED}, and partly from {partly:.0%}. The discriminator carries over if it sends the owner at least "
-        f"{discriminator:.0%} of the share that it sends there of {REFERRED}, and partly from {partly_too:.0%}. The bounds are ours."
+        f"{referred}, and partly from {partly:.0%}. The discriminator carries over if it sends the owner at least "
+        f"{discriminator:.0%} of the share that it sends there of {referred}, and partly from {partly_too:.0%}. The bounds are ours."
     )
 
 

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from icm.config import PAPER_MECHANISMS, SECTIONS, ConfigError, RunConfig, field_sentences, mechanism_title
 from icm.errors import ActionableError
-from icm.images.digits import has_mnist
+from icm.images.digits import Source, sources_here
 from icm.images.mechanisms import Mechanism, kinds, parse
 from icm.jobs.devices import devices as devices_here
 from icm.presets import preset
@@ -23,6 +23,12 @@ COLUMNS = 5  # mechanisms in a row
 # A browser's numbers have gaps beyond 2^53, about 9e15, and a click on + adds a tenth of the value.
 LARGEST = 1e15
 HELP = field_sentences(RunConfig)
+OFFERED: dict[Source, str] = {
+    "mnist": "MNIST, 60,000 digits",
+    "builtin": "Built-in digits, 5,000",
+    "fashion": "Fashion-MNIST, 8,000 clothes",
+    "mixture": "Digits and clothes, 8,000 each",
+}
 MOST = {
     "seed": MOST_SEED,
     "model.experts": MOST_EXPERTS,
@@ -50,18 +56,17 @@ class Above:
     """What the boxes above the form hold."""
 
     seed: int
-    source: Literal["mnist", "builtin"]
+    source: Source
     device: str
     in_sections: dict[str, int]  # values of fields that have a box here, by dotted name
 
 
 def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> Above:
-    """Seed, experts, steps, digits and device: what most people change.
+    """Seed, experts, steps, images and device: what most people change.
 
-    Warns when the digits or the device of the run `like` are not here."""
-    here = has_mnist(root)
-    sources: dict[str, Literal["mnist", "builtin"]] = {"MNIST, 60,000 digits": "mnist"} if here else {}
-    sources["Built-in digits, 5,000"] = "builtin"
+    Warns when the images or the device of the run `like` are not here."""
+    sources: dict[str, Source] = {OFFERED[name]: name for name in sources_here(root)}
+    here = "mnist" in sources.values()
     devices = devices_here()
     first, second, between, third, fourth = st.columns([2, 2, 2, 3, 4])
     seed = _count(first, "Seed", 0, MOST["seed"], base.seed, 1, HELP["seed"], prefix)
@@ -80,7 +85,7 @@ def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> A
     )
     wished = next((name for name, each in sources.items() if each == base.source), None)
     source = third.selectbox(
-        "Digits",
+        "Images",
         list(sources),
         index=0 if wished is None else list(sources).index(wished),
         help=HELP["source"],
@@ -95,10 +100,9 @@ def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> A
         key=f"{prefix}:device",
     )
     if like and base.source != "auto" and wished is None:
-        why = "is not here" if base.source == "mnist" else "this form does not offer"
         instead = "MNIST" if here else "the built-in digits"
         st.warning(
-            f"Run {plain(like)} learned from {SOURCES[base.source]}, which {why}; a new run would learn from {instead}.",
+            f"Run {plain(like)} learned from {SOURCES[base.source]}, which is not here; a new run would learn from {instead}.",
             icon=":material/database_off:",
         )
     if like and base.device != "auto" and base.device not in devices:

@@ -72,7 +72,7 @@ def answers(run: Run, step: int, mechanisms: list[str]) -> None:
         players = [expert for expert in range(scores.shape[1]) if scores[0, expert] > -np.inf]
         table = {badge(expert): scores[:, expert] for expert in players}
         st.dataframe({"mechanism": mechanisms, **table}, hide_index=True)
-        st.caption(f"Scores of everyone's answers to the digits above, after step {step:,}.")
+        st.caption(f"Scores of everyone's answers to the images above, after step {step:,}.")
 
 
 def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str, np.ndarray]:

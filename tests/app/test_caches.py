@@ -17,7 +17,8 @@ from icm.runs.run import Run
 from icm.runs.store import RunStore
 from pages.ui import begun, cached, pictures
 from pages.ui.others import Others
-from tests.app.opened import press, show, words
+from tests.app.opened import change_config, press, show, words
+from tests.test_sets import fashion_content, write_fashion
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +82,16 @@ def test_once_mnist_arrives_compare_measures_it_and_says_so(on_mnist: Run, tmp_p
     assert "MNIST, test digits" in text
     # The built-in digits are some of MNIST's training digits, though MNIST is here.
     assert "may have learned from them" in words(show("compare.py", run="a-run", set="Built-in digits"))
+
+
+def test_pages_name_a_run_on_clothes_by_what_it_learned_from(on_mnist: Run, tmp_path: Path) -> None:
+    change_config(on_mnist, source="fashion")
+    assert "built-in digit (Fashion-MNIST is not here)" in words(show("monitor.py", large="true"))
+    write_fashion(tmp_path / "data", fashion_content())
+    assert "One held-out piece of clothing for each mechanism" in words(show("monitor.py", large="true"))
+    text = words(show("compare.py", run="a-run"))
+    assert "among the clothes" in text
+    assert "the digits" not in text
 
 
 def test_a_run_made_again_under_the_same_name_is_shown_as_it_is_now(

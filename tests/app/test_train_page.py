@@ -20,7 +20,7 @@ from tests.app.opened import STATES, box, change_config, press, show, words
 
 def test_the_train_page_offers_mnist_only_where_it_is(store: RunStore, root: Path) -> None:
     app = show("train.py")
-    assert box(app, "Digits").options == ["Built-in digits, 5,000"]
+    assert box(app, "Images").options == ["Built-in digits, 5,000"]
     assert "python -m icm data mnist" in words(app)
 
 
@@ -114,13 +114,18 @@ def test_a_new_run_takes_the_digits_and_the_device_of_the_one_it_is_like(
     monkeypatch.setattr(
         "pages.ui.settings.devices_here", lambda: {"cpu": "cpu · 2 cores", "cuda": "cuda · a card"}
     )
-    monkeypatch.setattr("pages.ui.settings.has_mnist", lambda root: True)
+    monkeypatch.setattr("pages.ui.settings.sources_here", lambda root: ["mnist", "builtin"])
     change_config(trained, device="cpu")
     app = show("train.py", like="a-run")
     assert not app.exception
-    assert (box(app, "Digits").value, box(app, "Device").value) == ("Built-in digits, 5,000", "cpu")
+    assert (box(app, "Images").value, box(app, "Device").value) == ("Built-in digits, 5,000", "cpu")
     assert "--source builtin --device cpu" in command_on(app)
     assert box(show("train.py", preset="quick"), "Device").value == "cuda"  # a preset says auto
+    monkeypatch.setattr("pages.ui.settings.sources_here", lambda root: ["mnist", "builtin", "fashion"])
+    change_config(trained, source="fashion")
+    app = show("train.py", like="a-run")
+    assert box(app, "Images").value == "Fashion-MNIST, 8,000 clothes"
+    assert "--source fashion" in command_on(app)
 
 
 @pytest.mark.parametrize("changed", [{"seed": 2**31}, {"training": {"steps": 2_000_000}}])
@@ -160,6 +165,8 @@ def test_presets_of_which_one_was_never_timed_are_timed(
 
 
 def test_what_the_other_run_had_and_is_not_here_is_told(trained: Run) -> None:
+    change_config(trained, source="fashion")
+    assert "Run a-run learned from Fashion-MNIST, which is not here" in words(show("train.py", like="a-run"))
     change_config(trained, source="mnist", device="mps")
     text = words(show("train.py", like="a-run"))
     assert "Run a-run learned from MNIST, which is not here" in text
