@@ -139,10 +139,9 @@ def test_time_travel_a_cell_of_the_heat_map_and_a_link_that_shows_the_same(
 
     # The middle of the heat map: expert 1 on the second mechanism, 3 x 3 cells.
     chart = page.locator(".st-key-table canvas").first
-    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.45 * box["height"])
+    chart.click(position={"x": 0.6 * box["width"], "y": 0.45 * box["height"]})
     expect(page.get_by_text("E1 on left=6 after step 25")).to_be_visible()
     expect(page).to_have_url(re.compile("mechanism=left"))
 

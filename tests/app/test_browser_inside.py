@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from icm.config import mechanism_title
 from icm.runs.run import Run
-from tests.app.frames import settled
+from tests.app.frames import at_rest, settled
 
 # From the event to the first frame in which the answer's pixels are others.
 WATCH = """given => {
@@ -178,11 +178,9 @@ def first_owner(run: Run) -> int:
 
 
 def press_a_badge(page: Page, canvas: Locator) -> None:
-    """Presses the badge at the end of the first mechanism's row."""
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] - 18, box["y"] + 20 + 16)
+    """Presses the badge at the end of the first mechanism's row, once the canvas stays where it is."""
+    at_rest(page)
+    canvas.click(position={"x": canvas.evaluate("canvas => canvas.clientWidth") - 18, "y": 20 + 16})
 
 
 def test_side_by_side_a_badge_leads_inside_the_expert_of_its_own_run(

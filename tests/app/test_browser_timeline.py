@@ -17,7 +17,7 @@ from icm.runs.run import Run
 from icm.runs.store import RunStore
 from icm.show import story
 from icm.show.timeline import timeline
-from tests.app.frames import frames_of, script_runs, settled, wait_until
+from tests.app.frames import at_rest, frames_of, script_runs, settled, wait_until
 from tests.app.laboratory import tab
 
 ENDS = "({width: canvas.clientWidth, left: +canvas.dataset.left, right: +canvas.dataset.right})"
@@ -155,6 +155,7 @@ def test_the_commentator_is_pinned_to_the_axis_and_a_click_sets_its_time(
     canvas = picture(page)
     last = boxed.config().training.steps
     told = page.locator(".said").inner_text()
+    at_rest(page)
     box = canvas.bounding_box()
     assert box is not None
     events = story.events(run_history(boxed, boxed.config()))

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from icm.runs.run import Run
 from pages.ui.html import WORD_JOINER, plain
-from tests.app.frames import settled
+from tests.app.frames import at_rest, settled
 from tests.app.laboratory import SECONDS, started
 
 PROJECT = Path(__file__).parents[2]
@@ -185,7 +185,7 @@ def test_hostile_labels_mechanisms_and_messages_are_shown_as_they_are(
     for link, words in ready.items():
         page.goto(f"{server}/{link}")
         expect(page.get_by_text(words).first).to_be_visible(timeout=120 * SECONDS)
-        settled(page)
+        at_rest(page)
         assert foreign(page) == [], link
         boxes = page.get_by_role("combobox")
         if boxes.count():
