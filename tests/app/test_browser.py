@@ -138,7 +138,7 @@ def test_time_travel_a_cell_of_the_heat_map_and_a_link_that_shows_the_same(
     assert then != last
 
     # The middle of the heat map: expert 1 on the second mechanism, 3 x 3 cells.
-    chart = page.locator(".st-key-table canvas").first
+    chart = page.locator(".st-key-table canvas").last  # the topmost of its layers
     box = chart.bounding_box()
     assert box is not None
     chart.click(position={"x": 0.6 * box["width"], "y": 0.45 * box["height"]})

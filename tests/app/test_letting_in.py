@@ -179,7 +179,7 @@ def test_hostile_labels_mechanisms_and_messages_are_shown_as_they_are(
         "monitor?run=a-run&numbers=true&lines=true&panels=true": "Everyone's answers",
         "monitor?run=run-0": "One-to-one",
         "compare?run=run-1": "Routing",
-        "draw?run=run-2": "Nothing is claimed yet",
+        "draw?run=run-2": "Every expert's answer",
         "versus?left=run-0&right=run-1": "Who wins what",
     }
     for link, words in ready.items():
