@@ -52,6 +52,24 @@ def test_who_undoes_two_kinds_is_overloaded() -> None:
     assert (found.missing, found.verdict) == (1, "too few")
 
 
+def test_kinds_of_one_expert_are_told_apart_though_they_are_nearer_to_each_other_than_to_the_others() -> None:
+    # Every expert but the one in question scores the two kinds nearly alike: 3 apart, where others are 40 apart and more.
+    draw = np.random.default_rng(0)
+    kind = np.arange(4 * 100) // 100
+    behind = np.array([[0, 60, 70, 80], [60, 0, 50, 65], [45, 55, 0, 0], [80, 70, 40, 62]])[:, kind]
+    table = -np.square(np.sqrt(behind) + draw.normal(0, 0.25, behind.shape) * (behind > 0))
+    found = diagnose(table)
+    assert (found.overloaded, found.fitting) == ([2], 4)
+    # One kind of twice the size is none the less one, however its images are drawn.
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        kind = np.array([0, 1, 2, 3]).repeat([100, 100, 200, 100])
+        behind = np.array([[0, 60, 70, 80], [60, 0, 50, 65], [45, 55, 0, 40], [80, 70, 40, 0]])[:, kind]
+        table = -np.square(np.sqrt(behind) + draw.normal(0, 0.25, behind.shape) * (behind > 0))
+        found = diagnose(table)
+        assert (found.overloaded, found.verdict) == ([], "right")
+
+
 def test_two_who_undo_the_same_share_it() -> None:
     found = diagnose(scores([*ONE_EACH, [2]]))
     assert (found.idle, found.overloaded, found.duplicates) == ([], [], [(2, 6)])

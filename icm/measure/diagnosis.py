@@ -2,10 +2,12 @@
 
 All that it sees is a table of scores: what the discriminator says of every expert's answer to every image of a mixture. Images that
 one mechanism changed are scored alike: those who undo something near to it come close, the others fail, each in its own way. So the
-images fall into kinds by how far each expert's score lies behind the best. How many kinds there are is the number at which they lie
-apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. An expert
-that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known here, and no
-original."""
+images fall into kinds by how far each expert's score lies behind the best. How many kinds there are is first the number at which they
+lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. Two
+kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
+as long as it is not normally distributed along the line between its halves (G-means, Hamerly & Elkan, 2003, with the test of Shapiro &
+Wilk). An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
+here, and no original."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 IDLE = 0.01  # an expert that wins less than this share of the images idles; as in icm.ownership, which knows mechanisms
 LEAST_PART = 0.2  # of an expert's images, from which it counts that they are of a kind
@@ -23,6 +25,8 @@ UNTOLD = 0.2  # of the images, from which too many are won by experts of which n
 APART = 0.5  # silhouette of the kinds, below which they are none
 COARSE = 0.6  # of the images, from which a kind is likely to be several that are not told apart yet
 ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
+BY_CHANCE = 1e-5  # probability that a kind is split which is one
+NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
 FEWEST, MORE, MOST = 3, 6, 24
 
@@ -199,18 +203,46 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
     """The kind of each image, numbered from 0, and the silhouette of the kinds; one kind, and 0, where they cannot be told apart.
 
     An image is looked at by the square root of how far each score lies behind the best: the root keeps a mechanism that most experts
-    fail at by far, such as a swap of bright and dark, from hiding the differences among the others."""
+    fail at by far, such as a swap of bright and dark, from hiding the differences among the others. The silhouette is that of the
+    kinds before they are split; they are not while one has most of the images."""
     from sklearn.cluster import KMeans  # it takes a second to import
     from sklearn.metrics import silhouette_score
 
-    looks = np.sqrt(scores.max(axis=0) - scores).T
+    behind = (scores.max(axis=0) - scores).T
+    looks = np.sqrt(behind)
     most = min(2 * len(scores), len(scores) + MORE, MOST, len(np.unique(looks, axis=0)) - 1)
     best, apart = np.zeros(len(looks), dtype=int), 0.0
     for count in range(min(FEWEST, len(scores)), most + 1):
         found = KMeans(count, n_init=3, random_state=0).fit_predict(looks)  # pyright: ignore[reportArgumentType]
         if (silhouette := float(silhouette_score(looks, found))) > apart:
             best, apart = found.astype(int), silhouette
+    if np.bincount(best).max() > COARSE * len(best):
+        return best, apart
+    # Near 0 the root would part those that an expert wins by little from those that it loses by little.
+    looks = np.sqrt(NEAR + behind)
+    halves = [half for kind in range(best.max() + 1) for half in _split(looks[best == kind])]
+    if len(halves) > best.max() + 1:
+        middles = np.stack([half.mean(axis=0) for half in halves])
+        found = KMeans(len(halves), init=middles, n_init=1).fit_predict(looks)  # pyright: ignore[reportArgumentType]
+        best = np.unique(found, return_inverse=True)[1]
     return best, apart
+
+
+def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "part player"]]:
+    """The images in two, and these again, as long as what is split is not normally distributed along the line between its halves."""
+    from scipy.stats import shapiro
+    from sklearn.cluster import KMeans
+
+    if len(np.unique(looks, axis=0)) < 2 * LEAST_IMAGES:
+        return [looks]
+    halves = KMeans(2, n_init=3, random_state=0).fit(looks)  # pyright: ignore[reportArgumentType]
+    one: Bool[np.ndarray, " image"] = halves.labels_ == 0
+    if min(one.sum(), (~one).sum()) < LEAST_IMAGES:
+        return [looks]
+    along = looks @ (halves.cluster_centers_[0] - halves.cluster_centers_[1])
+    if shapiro(along).pvalue > BY_CHANCE:
+        return [looks]
+    return _split(looks[one]) + _split(looks[~one])
 
 
 def _ahead(scores: Float[np.ndarray, "player image"]) -> float:
