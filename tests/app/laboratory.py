@@ -81,4 +81,5 @@ def tab(chromium: Browser, phone: bool = False) -> Iterator[Page]:
         yield page
     finally:
         context.close()
-    assert not [error for error in errors if not error.startswith(("data:", "blob:"))]
+    foreign = [error for error in errors if not error.startswith(("data:", "blob:"))]
+    assert not foreign, foreign
