@@ -25,7 +25,7 @@ UNTOLD = 0.2  # of the images, from which too many are won by experts of which n
 APART = 0.5  # silhouette of the kinds, below which they are none
 COARSE = 0.6  # of the images, from which a kind is likely to be several that are not told apart yet
 ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
-BY_CHANCE = 1e-5  # probability that a kind is split which is one
+BY_CHANCE = 1e-5  # nominal p-value, since the line is chosen to part a kind, below which it is split
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
 FEWEST, MORE, MOST = 3, 6, 24
