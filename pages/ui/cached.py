@@ -44,7 +44,7 @@ from pages.ui.run_view import SOURCES
 
 OF_MNIST = ("mnist", "mixture")  # sources of which the built-in digits are a part
 KINDS: dict[Source, tuple[str, str]] = {  # one image of a source, and all of them, in a sentence
-    "fashion": ("piece of clothing", "the clothes"),
+    "fashion": ("garment", "the clothes"),
     "mixture": ("image", "the digits and clothes"),
 }
 DIGITS = ("digit", "the digits")

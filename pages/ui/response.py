@@ -36,7 +36,7 @@ def show(
         alt = f"Lines: PSNR of {badge(expert)}'s answers and of doing nothing, over the strength of {title}"
         panels.drawn(curves.quality(*of, found.psnr, found.psnr_nothing), HEIGHT, key=f"{name} psnr", alt=alt)
     st.caption(
-        f"{badge(expert)} owns {title}. {in_words(found, chosen)} Means over {cached.RESPONSE_DIGITS} {key.kind_of_digit}s, "
+        f"{badge(expert)} owns {title}. {in_words(found, chosen)} Means over {cached.RESPONSE_DIGITS} images, each a {key.kind_of_digit}, "
         "the same at every strength."
     )
 

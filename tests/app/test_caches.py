@@ -88,7 +88,7 @@ def test_pages_name_a_run_on_clothes_by_what_it_learned_from(on_mnist: Run, tmp_
     change_config(on_mnist, source="fashion")
     assert "built-in digit (Fashion-MNIST is not here)" in words(show("monitor.py", large="true"))
     write_fashion(tmp_path / "data", fashion_content())
-    assert "One held-out piece of clothing for each mechanism" in words(show("monitor.py", large="true"))
+    assert "One held-out garment for each mechanism" in words(show("monitor.py", large="true"))
     text = words(show("compare.py", run="a-run"))
     assert "among the clothes" in text
     assert "the digits" not in text
