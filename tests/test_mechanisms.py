@@ -257,6 +257,15 @@ def test_a_file_that_nobody_named_does_not_run(own: Path, monkeypatch: pytest.Mo
             parse([spec])
 
 
+def test_two_files_of_one_name_are_refused_as_a_run_could_not_tell_them_apart(own: Path) -> None:
+    other = own.parent / "elsewhere" / own.name
+    other.parent.mkdir()
+    other.write_text(OWN.replace("flip(-2)", "flip(-1)"))
+    parse(mechanisms.named_here([f"{own}:twist"]))
+    with pytest.raises(ConfigError, match=f"{own} and {other} have one name.*; rename one"):
+        parse(mechanisms.named_here([f"{other}:twist"]))
+
+
 @pytest.mark.parametrize(
     ("says", "wrong"),
     [

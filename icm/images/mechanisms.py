@@ -241,13 +241,20 @@ def named_here(specs: Sequence[str]) -> tuple[str, ...]:
 
 
 def kinds() -> Mapping[str, MechanismKind]:
-    """All that are known, with those of the files in `OWN_FILES`. ConfigError where a file or one of its mechanisms does not work."""
-    for text in filter(None, os.environ.get(OWN_FILES, "").split(os.pathsep)):
-        file = Path(text)
+    """All that are known, with those of the files in `OWN_FILES`. ConfigError where a file or one of its mechanisms does not work,
+    and where two files have one name."""
+    texts = filter(None, os.environ.get(OWN_FILES, "").split(os.pathsep))
+    files = list(dict.fromkeys(Path(text).resolve() for text in texts))
+    for file in files:
+        for other in files:
+            if other.name == file.name and other != file:
+                raise ConfigError(
+                    f"{file} and {other} have one name, and a run knows a file by its name; rename one"
+                )
         if any(name.startswith(f"{file.name}:") for name in KINDS):
             continue
         try:
-            made = runpy.run_path(text)
+            made = runpy.run_path(str(file))
             own = {
                 f"{file.name}:{name}": kind for name, kind in made.items() if isinstance(kind, MechanismKind)
             }
