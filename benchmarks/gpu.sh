@@ -7,8 +7,12 @@
 #
 # MNIST is taken from the data root where it is there, else the built-in digits. PYTHON names another interpreter.
 set -uo pipefail
-cd "$(dirname "$0")/.."
 out=$(realpath -m "${1:?give a folder for what is found}")
+cd "$(dirname "$0")/.."
+if [ -e "$out/runs" ]; then
+  echo "$out holds the run of an earlier time, which would be measured instead; give another folder" >&2
+  exit 2
+fi
 python=${PYTHON:-.venv/bin/python}
 device=${DEVICE:-cuda}
 steps=${STEPS:-30}

@@ -138,7 +138,7 @@ class IdentityConfig:
         _require_choices(self, "identity.")
         _require(0 <= self.steps <= MOST_STEPS, f"identity.steps is {self.steps}; use 0 to {MOST_STEPS:,}")
         _require(1 <= self.batch <= 4096, f"identity.batch is {self.batch}; use 1 to 4096")
-        _require(self.target_error > 0, f"identity.target_error is {self.target_error}; use a value above 0")
+        _require(0 < self.target_error <= 1, f"identity.target_error is {self.target_error}; use 1 or less")
         _require(0 <= self.perturbation <= 1, f"identity.perturbation is {self.perturbation}; use 0 to 1")
 
 
@@ -272,7 +272,7 @@ class RunConfig:
             f"frequencies has {len(self.frequencies)} numbers for {len(self.mechanisms)} mechanisms; give one each, or none",
         )
         for each in self.frequencies:
-            _require(0 < each < math.inf, f"frequencies has {each}; use values above 0")
+            _require(1e-3 <= each <= 1e3, f"frequencies has {each}; use 0.001 to 1,000")
         _require(self.canonicals >= 0, f"canonicals is {self.canonicals}; use 0 for all, or 1 or more")
         if self.roster.rule == "open":
             self._check_roster()
@@ -307,6 +307,8 @@ ADDED = {
     "training.cooldown", "training.blanks",
 }  # fmt: skip
 
+OTHER_VERSION = "use the version of the project that wrote it"
+
 # What a version once knew and wrote, and the value that means what is done without it.
 REMOVED = {"training.losers_in_turn": 0}
 
@@ -317,9 +319,8 @@ def to_json(config: RunConfig) -> dict[str, Any]:
 
 def from_json(data: Mapping[str, Any]) -> RunConfig:
     """The configuration that `to_json` wrote; ConfigError when a key is missing, unknown, or has a value of another type."""
-    _require(
-        data.get("schema") == SCHEMA, f"config schema is {data.get('schema')!r}; this version reads {SCHEMA}"
-    )
+    schema = data.get("schema")
+    _require(schema == SCHEMA, f"config schema is {schema!r}; this version reads {SCHEMA}; {OTHER_VERSION}")
     values = {key: value for key, value in data.items() if key != "schema"}
     values |= {name: asdict(SECTIONS[name]()) for name in SECTIONS.keys() & ADDED if name not in values}
     sections = {name: _checked(section, values.get(name), f"{name}.") for name, section in SECTIONS.items()}
@@ -336,7 +337,7 @@ def _checked(section: type, values: object, prefix: str) -> dict[str, Any]:
     for name in sorted(types.keys() ^ values.keys()):
         _require(
             prefix + name in ADDED and name in types,
-            f"{prefix}{name} is {'missing' if name in types else 'unknown'} in this version",
+            f"{prefix}{name} is {'missing' if name in types else 'unknown'} in this version; {OTHER_VERSION}",
         )
     for name, value in values.items():
         _require(

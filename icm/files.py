@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import IO, Any, TypeGuard
 
 import numpy as np
 from filelock import lock_descriptor
@@ -100,10 +100,12 @@ def is_temporary(name: str) -> bool:
     return re.fullmatch(r"\..+\.(tmp|\d+)", name) is not None
 
 
-def sweep(folder: Path) -> None:
-    """Removes the temporary files of writers that were killed. Only for whoever is the only writer in the folder."""
+def sweep(folder: Path, but: str | None = None) -> None:
+    """Removes the temporary files of writers that were killed. Only for whoever is the only writer in the folder.
+
+    Those of the file `but` stay: somebody else may be writing it now."""
     for left in folder.iterdir():
-        if is_temporary(left.name):
+        if is_temporary(left.name) and (but is None or not left.name.startswith(f".{but}.")):
             with suppress(OSError):
                 left.unlink()
 
@@ -162,15 +164,22 @@ def flush_folder(folder: Path) -> None:
 # Reading
 
 
-def read_bytes(path: Path, first: int = 0, most: int = -1) -> bytes:
-    """At most `most` bytes of the file (-1: all) from byte `first` on. A negative `first` counts from the end.
-
-    OSError where a link, a pipe or a folder lies in its place."""
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """The file, open to be read, and how many bytes it has. OSError where a link, a pipe or a folder lies in its place."""
     with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT | BINARY), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL, "it is no file")
-        file.seek(first if first >= 0 else max(0, status.st_size + first))
+        yield file, status.st_size
+
+
+def read_bytes(path: Path, first: int = 0, most: int = -1) -> bytes:
+    """At most `most` bytes of the file (-1: all) from byte `first` on. A negative `first` counts from the end.
+
+    OSError as from `opened`."""
+    with opened(path) as (file, size):
+        file.seek(first if first >= 0 else max(0, size + first))
         return file.read(most)
 
 
@@ -293,7 +302,7 @@ def hold(path: Path, timeout: float) -> Iterator[FileIdentity]:
 def is_held(path: Path | str) -> bool:
     """Whether somebody holds the lock. Makes no file, needs no right to write, and does not get in another reader's way."""
     try:
-        file = os.open(path, os.O_RDONLY | NO_LINK)
+        file = os.open(path, os.O_RDONLY | NO_LINK | NO_WAIT)
     except OSError:
         return False  # nobody can hold what is not there
     try:

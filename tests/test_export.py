@@ -9,6 +9,7 @@ import pytest
 from icm.files import FileError
 from icm.jobs import export as shipping
 from icm.runs.errors import StoreError
+from icm.runs.history import run_history
 from icm.runs.run import Run
 
 
@@ -47,8 +48,46 @@ def test_a_run_that_half_precision_would_spoil_is_not_exported(
     assert not (tmp_path / "out").exists()
 
 
-def export(run: Run, root: Path, folder: Path) -> None:
-    shipping.export(run, folder, root, (0, 6), images=4, seeds_tried="")
+def export(run: Run, root: Path, folder: Path, steps: tuple[int, ...] = (0, 6)) -> None:
+    shipping.export(run, folder, root, steps, images=4, seeds_tried="")
+
+
+def test_without_named_steps_the_usual_ones_that_the_run_has_and_its_newest_are_shipped(
+    trained: Run, root: Path, tmp_path: Path
+) -> None:
+    export(trained, root, tmp_path / "out", steps=())
+    made = Run(tmp_path / "out")
+    assert made.snapshots.steps() == [0, 6]
+    assert (made.card() or {})["step"] == 6
+    with pytest.raises(StoreError, match="run a-run has no snapshot of step 100; known: 0, 6"):
+        export(trained, root, tmp_path / "other", steps=(6, 100))
+
+
+def test_a_run_that_is_being_trained_is_not_exported(trained: Run, root: Path, tmp_path: Path) -> None:
+    with trained.trainer.locked(), pytest.raises(StoreError, match="run a-run is being trained; stop it, or"):
+        export(trained, root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_whose_sums_somebody_deleted_is_exported_with_its_rows(
+    trained: Run, root: Path, tmp_path: Path
+) -> None:
+    whole = run_history(trained, trained.config())
+    trained.rows.history_file.unlink()
+    export(trained, root, tmp_path / "out")
+    made = Run(tmp_path / "out")
+    np.testing.assert_array_equal(run_history(made, made.config()).sums, whole.sums)
+
+
+def test_a_link_in_place_of_a_file_is_not_exported(trained: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a secret")
+    trained.rows.metrics_file.unlink()
+    trained.rows.metrics_file.symlink_to(tmp_path / "secret")
+    with pytest.raises(
+        FileError, match=r"metrics\.jsonl cannot be read .*; a link lies where a file belongs"
+    ):
+        export(trained, root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

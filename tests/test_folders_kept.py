@@ -12,6 +12,7 @@ from icm.config import RunConfig
 from icm.errors import ActionableError
 from icm.jobs import trainer
 from icm.runs.errors import RunBusy, StoreError
+from icm.runs.history import run_history
 from icm.runs.run import Run
 from icm.runs.store import RunStore
 from tests.short_runs import content, train
@@ -53,6 +54,27 @@ def test_a_look_at_a_deleted_run_makes_nothing(store: RunStore, run: Run) -> Non
         with pytest.raises(ActionableError):
             act()
     assert not run.folder.exists()
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_has_no_steps(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def scanned_late(path: Path) -> object:
+        os.rmdir(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scanned_late)
+    assert run.snapshots.steps() == []
+
+
+def test_a_trainer_leaves_the_label_that_a_page_is_writing(run: Run) -> None:
+    label, status = run.folder / ".label.txt.1-2.tmp", run.folder / ".status.json.1-2.tmp"
+    label.touch()
+    status.touch()
+    run.prepare_folders()
+    assert (label.exists(), status.exists()) == (True, False)
 
 
 # No husks
@@ -149,7 +171,12 @@ def test_a_link_inside_a_run_is_neither_read_nor_written_through(
     assert content(Run(outside)) == before
 
 
-@pytest.mark.parametrize("name", ["config.json", "status.json", "label.txt", "log.txt", "metrics.jsonl"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json", "status.json", "label.txt", "log.txt", "metrics.jsonl", "history.f8", "lock", "start.lock",
+    ],
+)  # fmt: skip
 def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(store: RunStore, run: Run, name: str) -> None:
     run.rows.replace([])
     (run.folder / name).unlink(missing_ok=True)
@@ -160,6 +187,9 @@ def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(store: RunStore, run: Ru
         lambda: run.label,
         lambda: run.log_tail(3),
         run.rows.read,
+        run.trainer.is_alive,
+        run.trainer.is_being_started,
+        lambda: run_history(run, run.config()),
         store.runs,
     ):
         with contextlib.suppress(ActionableError):

@@ -1,5 +1,6 @@
 """Running sums of a run's rows: any span of them is what adding up its rows gives."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,24 @@ def test_a_resume_drops_later_rows_and_leaves_a_page_that_still_has_them_mapped(
     again.append(ROWS[2])
     assert np.array_equal(read_history(path, SHAPE).sums, mapped.sums)
     assert mapped.last_step == 15
+
+
+def test_a_file_that_a_shorter_one_replaces_is_read_as_one_of_the_two(path: Path) -> None:
+    over = threading.Event()
+
+    def resumes() -> None:
+        while not over.is_set():
+            for rows in (ROWS, ROWS[:1]):
+                HistoryWriter(path, SHAPE, rows)
+
+    trainer = threading.Thread(target=resumes)
+    trainer.start()
+    try:
+        seen = {read_history(path, SHAPE).rows for _ in range(5000)}
+    finally:
+        over.set()
+        trainer.join()
+    assert seen == {1, 3}
 
 
 def test_without_a_file_there_are_no_rows(tmp_path: Path) -> None:

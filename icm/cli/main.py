@@ -12,6 +12,7 @@ from icm.cli.terminal import silence
 from icm.cli.words import UsageError
 from icm.config import ConfigError
 from icm.errors import ActionableError
+from icm.jobs.studies import UnknownStudy
 from icm.runs.errors import RunBusy, RunIdError
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[0] not in COMMANDS:
             raise UsageError(f"unknown command {words[0]!r}; known: {', '.join(COMMANDS)}")
         return COMMANDS[words[0]](words[1:])
-    except (UsageError, ConfigError, RunIdError) as error:
+    except (UsageError, ConfigError, RunIdError, UnknownStudy) as error:
         return _fail(2, error)
     except RunBusy as error:
         return _fail(3, error)

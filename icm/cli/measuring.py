@@ -16,7 +16,7 @@ from rich.table import Table
 from icm import files
 from icm.cli.options import Chains, Clothes, Data, Evaluate, Export, Reader, Speed
 from icm.cli.terminal import LOG_EVERY
-from icm.cli.words import UsageError, parse
+from icm.cli.words import UsageError, at_least_one, parse
 from icm.presets import PRESETS, command_line
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -34,8 +34,7 @@ def evaluate(words: list[str]) -> int:
     """Measures a run against the true originals."""
     command = parse(Evaluate, words)
     run = RunStore(command.where.store).open(command.run)
-    if command.images < 1:
-        raise UsageError(f"--images is {command.images}; use 1 or more")
+    at_least_one("--images", command.images)
     if command.over_steps < 0:
         raise UsageError(f"--over-steps is {command.over_steps}; use 0 for none, or 1 or more")
 
@@ -52,7 +51,7 @@ def evaluate(words: list[str]) -> int:
     rows = []
     if command.over_steps:
         sets = [own] if source == own else [own, source]
-        rows = over_steps(run, step, sets, root, command.over_steps)
+        rows = over_steps(run, step, sets, root, command.over_steps, command.look)
     if command.json:
         digits = {"digits": found[0].to_json()} if len(found) > 1 else {}
         over = {"over_steps": rows} if rows else {}
@@ -65,7 +64,8 @@ def evaluate(words: list[str]) -> int:
         return 0
     console = Console(markup=False)
     kind = "held-out digits" if command.on is None else "images"
-    console.print(f"run {run.id}, step {step}, {command.images} {kind} of {source}")
+    measured = result.scores.shape[1] // len(result.mechanisms)
+    console.print(f"run {run.id}, step {step}, {measured} {kind} of {source}")
     console.print(_by_mechanism(result))
     console.print("; ".join(_in_sum(found)))
     if rows:
@@ -134,47 +134,49 @@ def chains(words: list[str]) -> int:
         raise UsageError(
             f"--depth is {command.depth}; use 1 to {len(config.mechanisms)}, the mechanisms of the run"
         )
-    if min(command.most, command.images) < 1:
-        raise UsageError("--most and --images take 1 or more")
+    at_least_one("--most", command.most)
+    at_least_one("--images", command.images)
 
     from icm.images.digits import data_root
     from icm.measure.chains import UNDONE, chains_of_run
 
-    step = command.step if command.step is not None else max(run.snapshots.steps(), default=0)
+    step = run.snapshots.newest_unless(command.step)
     root = data_root(command.where.data_root)
-    found = chains_of_run(run, root, step, command.depth, command.most, command.images)
+    found, images = chains_of_run(run, root, step, command.depth, command.most, command.images)
     console = Console(markup=False)
     console.print(_by_chain(found))
     undone = sum(each.undone for each in found) / len(found)
     console.print(
-        f"{len(found)} chains of {command.depth}, {command.images} digits each: {undone:.1%} undone, to {UNDONE:.0f} dB and more"
+        f"{len(found)} chains of {command.depth}, {images} digits each: {undone:.1%} undone, to {UNDONE:.0f} dB and more"
     )
     if command.out is not None:
-        before = files.read_json(command.out, "move it away") if command.out.exists() else {}
+        same = {"run": run.id, "step": step, "images": images, "undone_from_dB": UNDONE}
         result = {
-            "run": run.id,
+            **same,
             "command": command_line(config),
-            "step": step,
-            "images": command.images,
             "date": date.today().isoformat(),
-            "undone_from_dB": UNDONE,
-            "chains": {**before.get("chains", {}), str(command.depth): [asdict(each) for each in found]},
+            "chains": {**_chains_in(command.out, same), str(command.depth): [asdict(each) for each in found]},
         }
         _write(command.out, result)
     return 0
+
+
+def _chains_in(out: Path, same: dict[str, Any]) -> dict[str, Any]:
+    """The chains in an earlier result, by depth; none where it says anything else of these things."""
+    before = files.read_json(out, "move it away") if out.exists() else {}
+    return before.get("chains", {}) if all(before.get(name) == value for name, value in same.items()) else {}
 
 
 def clothes(words: list[str]) -> int:
     """Measures why experts of digits fail on clothes."""
     command = parse(Clothes, words)
     run = RunStore(command.where.store).open(command.run)
-    if command.images < 1:
-        raise UsageError(f"--images is {command.images}; use 1 or more")
+    at_least_one("--images", command.images)
 
     from icm.images.digits import data_root
     from icm.measure.clothes import why
 
-    step = command.step if command.step is not None else max(run.snapshots.steps(), default=0)
+    step = run.snapshots.newest_unless(command.step)
     found = why(run, data_root(command.where.data_root), step, command.images)
     Console(markup=False).print(_by_change(found))
     if command.out is not None:
@@ -188,7 +190,7 @@ def clothes(words: list[str]) -> int:
             "run": run.id,
             "command": command_line(run.config()),
             "step": step,
-            "images": command.images,
+            "images": found[0].images,
             "date": date.today().isoformat(),
             "versions": versions,
         }
@@ -287,8 +289,7 @@ def speed(words: list[str]) -> int:
 def reader(words: list[str]) -> int:
     """Trains the digit reader."""
     command = parse(Reader, words)
-    if command.epochs < 1:
-        raise UsageError(f"--epochs is {command.epochs}; use 1 or more")
+    at_least_one("--epochs", command.epochs)
     if command.seed < 0:
         raise UsageError(f"--seed is {command.seed}; use 0 or more")
     if command.source != "mnist" and command.out is None:
@@ -322,15 +323,16 @@ def export(words: list[str]) -> int:
     command = parse(Export, words)
     run = RunStore(command.where.store).open(command.run)
     if command.to is not None:
+        if command.out is not None or command.steps:
+            raise UsageError(
+                "--to makes a moving picture and takes no --out and no --steps; give one command for each"
+            )
         return export_film(run, command.to)
     if command.out is None:
         raise UsageError(
             "neither --to nor --out is given; use --to film.webp for a moving picture, --out for a folder to ship"
         )
-    if not command.steps:
-        raise UsageError("--steps has no number; name the snapshots to keep, or leave it away")
-    if command.images < 1:
-        raise UsageError(f"--images is {command.images}; use 1 or more")
+    at_least_one("--images", command.images)
 
     from icm.images.digits import data_root
     from icm.jobs import export as shipping

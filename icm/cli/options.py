@@ -100,7 +100,7 @@ class Chains:
     step: int | None = None
     """Snapshot to measure; the newest when not given."""
     out: Path | None = None
-    """File for the result, such as docs/results/chains/robust.json, which the page of results shows; chains of other depths that it has stay."""
+    """File for the result, such as docs/results/chains/robust.json, which the page of results shows; its chains of other depths stay where run, step and images are these."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ class Export:
     out: Path | None = None
     """Folder to write: a new or an empty one, or an earlier export, which is replaced; not in a store of runs."""
     where: Places = field(default_factory=Where)
-    steps: tuple[int, ...] = (0, 100, 300, 500, 1000, 2000)
-    """Snapshots to keep."""
+    steps: tuple[int, ...] = ()
+    """Snapshots to keep; when not given, the newest and those of 0, 100, 300, 500, 1000 and 2000 that the run has."""
     images: int = 1000
     """Held-out digits to measure on, each sent through every mechanism."""
     seeds_tried: str = "not said"

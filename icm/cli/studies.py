@@ -10,18 +10,19 @@ from rich.table import Table
 
 from icm.cli.options import Study
 from icm.cli.terminal import catch_signals
-from icm.cli.words import UsageError, parse
+from icm.cli.words import UsageError, at_least_one, parse
 from icm.runs.store import RunStore
 
 if TYPE_CHECKING:  # it imports torch, which takes seconds
     from icm.jobs.study import Progress
 
+MOST_SEEDS = 10_000
+
 
 def study(words: list[str]) -> int:
     """Runs a study: a table of settings over many seeds."""
     command = parse(Study, words)
-    if command.workers < 1:
-        raise UsageError(f"--workers is {command.workers}; use 1 or more")
+    at_least_one("--workers", command.workers)
     if command.on not in ("local", "ray") and not command.on.startswith("ray://"):
         raise UsageError(
             f"--on is {command.on!r}; use local, ray, or the address of a cluster, ray://HOST:PORT"
@@ -53,12 +54,14 @@ def seeds_of(words: str) -> list[int]:
     """`0:20` is 0 to 19; `3,7,11` is these three. UsageError for anything else."""
     try:
         first, colon, end = words.partition(":")
-        seeds = list(range(int(first), int(end))) if colon else [int(each) for each in words.split(",")]
+        seeds = range(int(first), int(end)) if colon else [int(each) for each in words.split(",")]
     except ValueError:
         seeds = []
+    if seeds[MOST_SEEDS:]:
+        raise UsageError(f"--seeds is {words!r}; use at most {MOST_SEEDS:,} seeds")
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f"--seeds is {words!r}; use a range such as 0:20, or seeds such as 3,7,11")
-    return seeds
+    return list(seeds)
 
 
 def _in_words(progress: "Progress") -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from icm.cli.options import Resume, Runs, Stop, Train
 from icm.cli.terminal import catch_signals, follow
-from icm.cli.words import parse, preset_named
+from icm.cli.words import UsageError, parse, preset_named
 from icm.errors import ActionableError
 from icm.presets import preset
 from icm.runs.run import Run
@@ -67,6 +67,8 @@ def resume(words: list[str]) -> int:
 def stop(words: list[str]) -> int:
     """Asks a trainer to save and stop."""
     command = parse(Stop, words)
+    if not command.timeout >= 0:  # it may be nan
+        raise UsageError(f"--timeout is {command.timeout:g}; use 0 or more seconds")
 
     from icm.jobs import launch
 

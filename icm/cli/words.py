@@ -15,6 +15,12 @@ class UsageError(ActionableError):
     """The words on the command line do not fit."""
 
 
+def at_least_one(option: str, value: int) -> None:
+    """UsageError for 0 and less."""
+    if value < 1:
+        raise UsageError(f"{option} is {value}; use 1 or more")
+
+
 def parse(command: type[Command], words: list[str], default: Any = tyro.MISSING) -> Command:
     """The command's options. UsageError says in one sentence what tyro would print as a framed paragraph."""
     complaint = io.StringIO()

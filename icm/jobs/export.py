@@ -24,6 +24,7 @@ from icm.runs.errors import StoreError
 from icm.runs.run import Run
 from icm.runs.store import RunStore, store_root
 
+USUAL = (0, 100, 300, 500, 1000, 2000)  # steps whose snapshots are shipped where none are named
 KEPT = ("config.json", "environment.json", "status.json", "metrics.jsonl", "history.f8")
 HALVING_MAY_COST = 0.1  # dB of PSNR, mean over mechanisms
 MOST_ELSEWHERE = 1000  # images of each other set, each sent through every mechanism
@@ -37,10 +38,12 @@ def export(
 ) -> dict[str, Any]:
     """Writes the snapshots of `steps`, the rows and the settings to `folder` in place of an earlier export. Returns the card.
 
-    The newest of `steps` is measured on `images` images, every snapshot up to it on `OVER_STEPS_IMAGES`. StoreError when half
-    precision would cost `HALVING_MAY_COST` or more, and when the folder is not ours to replace."""
+    Where `steps` is empty, these are `usual_steps`. The newest is measured on at most `images` images, every snapshot up to it on
+    `OVER_STEPS_IMAGES`. StoreError when half precision would cost `HALVING_MAY_COST` or more, when the folder is not ours to
+    replace, and while the run is being trained."""
     check_place(folder, run)
-    config = run.config()
+    check_ended(run)
+    config, steps = run.config(), steps or usual_steps(run)
     mechanisms, newest = parse(config.mechanisms), max(steps)
     own = named_source(config.source)
     digits = load_unseen(own, root, "digits", images)
@@ -67,7 +70,7 @@ def export(
         "threads": environment["threads"],
         "packages": environment["packages"],
         "step": newest,
-        "images": images,
+        "images": len(digits.pixels),
         "half_precision_costs_dB": round(cost, 4),
         "digits": shipped.to_json(),
         "elsewhere": {name: found.to_json() for name, found in zip(others, elsewhere)},
@@ -76,6 +79,18 @@ def export(
     }
     _write(run, folder, halves, card)
     return card
+
+
+def usual_steps(run: Run) -> list[int]:
+    """The newest snapshot, and those of `USUAL` that the run has."""
+    usual = set(USUAL) & set(run.snapshots.steps())
+    return sorted({*usual, run.snapshots.newest_unless(None)})
+
+
+def check_ended(run: Run) -> None:
+    """StoreError while the run is being trained: status, rows and film would be of different moments."""
+    if run.trainer.is_alive():
+        raise StoreError(f"run {run.id} is being trained; stop it, or export it when it has ended")
 
 
 def check_place(folder: Path, run: Run) -> None:
@@ -99,6 +114,14 @@ def _holds_runs(folder: Path) -> bool:
     return any((run / "status.json").is_file() and not (run / "card.json").exists() for run in runs)
 
 
+def _copy(file: Path, folder: Path) -> None:
+    """Copies the file into the folder. FileError where it is a link, which may lead anywhere."""
+    with files.on_disk(file, "read"):
+        content = files.read_bytes(file)
+    with files.on_disk(folder, "written"):
+        (folder / file.name).write_bytes(content)
+
+
 def _write(
     run: Run, folder: Path, snapshots: Mapping[int, dict[str, np.ndarray]], card: dict[str, Any]
 ) -> None:
@@ -110,10 +133,12 @@ def _write(
         with files.on_disk(folder, "written"):
             (beside / "snapshots").mkdir(parents=True)
             (beside / "film").mkdir()
-            for name in sorted(run.film.names()):
-                shutil.copy(run.film.folder / f"{name}.webp", beside / "film")
-            for name in KEPT:
-                shutil.copy(run.folder / name, beside / name)
+        check_ended(run)  # minutes have passed, and somebody may have gone on with it
+        for name in sorted(run.film.names()):
+            _copy(run.film.folder / f"{name}.webp", beside / "film")
+        for name in KEPT:
+            if name != "history.f8" or run.rows.history_file.exists():  # without it the rows are read
+                _copy(run.folder / name, beside)
         made = Run(beside)
         made.rename("shipped with the project")
         made.write_environment(

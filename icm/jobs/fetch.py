@@ -1,6 +1,7 @@
 """Fetches a set of images in a process of its own, and tells how far it is."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,14 @@ def start_fetch(name: str, root: Path) -> Fetch:
     """Starts a process that fetches a set into `root`."""
     before = _bytes_under(root)
     job = start_job(["data", name], store_root(), root)
-    return Fetch(job.process, job.log, root, before)
+    return Fetch(job.process, job.output, job.errors, root, before)
 
 
 def _bytes_under(root: Path) -> int:
+    """The size of all files under the folder. Files and folders that come and go while we look may be counted or not."""
     total = 0
-    for path in root.rglob("*"):
-        with contextlib.suppress(OSError):  # a partial file may be renamed while we look
-            total += path.stat().st_size
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(folder, name)).st_size
     return total

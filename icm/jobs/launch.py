@@ -51,7 +51,7 @@ def start(run: Run, root: Path) -> None:
         if run.trainer.is_alive():
             raise RunBusy(f"run {run.id} is already being trained")
         run.trainer.clear_stop()  # it was meant for a trainer that was killed; from now on a stop is meant for this one
-        with _log_of(run) as log:
+        with log_of(run) as log:
             process = begin(["resume", run.id], run.folder.parent, root, log)
         deadline = time.monotonic() + START_TIMEOUT
         while not run.trainer.is_alive():
@@ -73,7 +73,8 @@ def _not_started(run: Run, words: str) -> StoreError:
     return StoreError(f"run {run.id} {words}")
 
 
-def _log_of(run: Run) -> IO[bytes]:
+def log_of(run: Run) -> IO[bytes]:
+    """The run's log, open for a trainer that adds to it."""
     with files.on_disk(run.log, "opened"):
         return os.fdopen(
             os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | files.NO_LINK, 0o666), "ab"

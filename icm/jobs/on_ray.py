@@ -4,6 +4,7 @@ A task whose worker is lost is done again, by another worker. The run goes on fr
 trainer has outlived the worker, just goes on. How a run is computed does not depend on who waits for it."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
@@ -14,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from icm import files
+from icm.errors import ActionableError
 from icm.jobs.study import LOOK, Finding, Study, StudyError, Submit
 from icm.runs.store import RunStore
 
@@ -35,15 +37,20 @@ def tasks(study: Study, address: str, workers: int) -> Iterator[Submit]:
         if address == "ray"
         else {"address": address}
     )
+    variables = {name: value for name, value in os.environ.items() if name.startswith("ICM_")}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    study.store.make_root()
     try:
         ray.init(
             **where,
             log_to_driver=False,
             logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(files.PROJECT)}},
+            runtime_env={"env_vars": {**variables, "PYTHONPATH": str(files.PROJECT)}},
         )
     except Exception as error:  # each of its reasons has a class of its own
         raise StudyError(f"Ray at {address!r} cannot be reached: {error}") from error
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends this process before the runs are saved
     task = ray.remote(num_cpus=1, max_retries=-1)(settle)
     stop, ended = study.store.root / f".stop-{uuid4().hex}", threading.Event()
     watcher = threading.Thread(target=_pass_on, args=(study.is_stopping, stop, ended), daemon=True)
@@ -59,6 +66,8 @@ def tasks(study: Study, address: str, workers: int) -> Iterator[Submit]:
     try:
         yield submit
     except ray.exceptions.RayTaskError as error:
+        if not isinstance(error.cause, ActionableError):
+            raise
         raise StudyError(str(error.cause)) from error
     finally:
         study.over.set()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO
 
@@ -14,9 +15,16 @@ children: list[subprocess.Popen[bytes]] = []  # processes begun here that may st
 
 
 def begin(
-    words: list[str], store: Path, root: Path, output: IO[bytes] | int, threads: int | None = None
+    words: list[str],
+    store: Path,
+    root: Path,
+    output: IO[bytes],
+    threads: int | None = None,
+    errors: IO[bytes] | int = subprocess.STDOUT,
 ) -> subprocess.Popen[bytes]:
-    """Starts a command of this package as a process that outlives this one. `threads` is how many torch takes there."""
+    """Starts a command of this package as a process that outlives this one. `threads` is how many torch takes there.
+
+    What it says on standard error goes to `output` too, where no `errors` are given."""
     reap()
     limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     process = subprocess.Popen(
@@ -24,7 +32,7 @@ def begin(
         cwd=files.PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **limit},
     )
@@ -39,10 +47,11 @@ def reap() -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A command of this package in a process of its own, and the file that it prints to."""
+    """A command of this package in a process of its own. It writes into files without a name, which go when nobody has them open."""
 
     process: subprocess.Popen[bytes]
-    log: Path
+    output: IO[bytes]
+    errors: IO[bytes]
 
     @property
     def running(self) -> bool:
@@ -56,19 +65,25 @@ class Job:
     def cancel(self) -> None:
         self.process.terminate()
 
+    def printed(self) -> str:
+        """All that it has printed on standard output so far."""
+        return _content(self.output)
+
     def last_words(self) -> str:
-        """The last line it printed, without `icm:` before it; empty when it printed nothing."""
-        try:
-            lines = self.log.read_text(errors="replace").split("\n")
-        except OSError:  # somebody removed the file
-            return ""
-        said = [line.strip() for line in lines if line.strip()]
+        """The last line it wrote on standard error, without `icm:` before it; empty when it wrote nothing there."""
+        said = [line.strip() for line in _content(self.errors).split("\n") if line.strip()]
         return said[-1].removeprefix("icm: ") if said else ""
+
+
+def _content(file: IO[bytes]) -> str:
+    """What the file holds. It is mapped, since reading would move the place where the process writes next."""
+    if os.fstat(file.fileno()).st_size == 0:  # nothing could be mapped
+        return ""
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+        return mapped[:].decode(errors="replace")
 
 
 def start_job(words: list[str], store: Path, root: Path, threads: int | None = None) -> Job:
     with files.on_disk(Path(tempfile.tempdir or "the folder for temporary files"), "written"):
-        log = Path(tempfile.mkdtemp()) / "log.txt"
-        output = log.open("wb")
-    with output:
-        return Job(begin(words, store, root, output, threads), log)
+        output, errors = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115, whoever has the job reads them
+    return Job(begin(words, store, root, output, threads, errors), output, errors)

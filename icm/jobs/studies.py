@@ -1,14 +1,19 @@
 """Every study by its name: a table of configurations, each of which is run over many seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS, RunConfig
+from icm.errors import ActionableError
 from icm.presets import preset
 
 EARLY = 350  # steps of a study that looks only at who owns what, which is decided by then
 MOST = 16  # experts of an open roster
+
+
+class UnknownStudy(ActionableError):
+    """The name of no study, or of no variant that it has."""
 
 
 def variants(base: RunConfig, section: str, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, RunConfig]:
@@ -153,3 +158,13 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         ),
         **of_numbers(robust),
     }
+
+
+def configs_of(name: str, only: Sequence[str] = ()) -> dict[str, RunConfig]:
+    """The configurations of a study by the name of the variant, those that `only` names where it names any; else UnknownStudy."""
+    known = studies()
+    if name not in known:
+        raise UnknownStudy(f"unknown study {name!r}; known: {', '.join(known)}")
+    if strange := [each for each in only if each not in known[name]]:
+        raise UnknownStudy(f"study {name} has no variant {strange[0]!r}; known: {', '.join(known[name])}")
+    return {variant: config for variant, config in known[name].items() if not only or variant in only}

@@ -1,11 +1,13 @@
 """Studies: named tables of configurations, each run over many seeds, measured and summed up in one file.
 
 Every run is an ordinary run in the store: it can be watched, opened and resumed. A study that was interrupted goes on where it
-was, and what is finished is neither run nor measured again; on another machine, with other seeds, it adds to the same file."""
+was. What is finished is not run again, and not measured again unless it is to be measured otherwise than it was. On another machine,
+with other seeds, it adds to the same file."""
 
 import hashlib
 import json
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ from functools import partial
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import numpy as np
@@ -25,11 +28,13 @@ from scipy import stats
 from icm import files
 from icm.config import RunConfig, changed_fields
 from icm.errors import ActionableError
+from icm.images import sets
+from icm.images.digits import NEEDS, named_source
 from icm.images.unseen import SETS
 from icm.jobs import launch
 from icm.jobs.prepare import PACKAGES
-from icm.jobs.process import start_job
-from icm.jobs.studies import studies
+from icm.jobs.process import begin, start_job
+from icm.jobs.studies import configs_of
 from icm.ownership import win_share
 from icm.presets import command_line, preset
 from icm.runs.history import run_history
@@ -47,7 +52,8 @@ NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")  # a list of numbers as json writes i
 RESAMPLES = 9999  # of a bootstrap; scipy's default
 LOOK = 0.2  # seconds between two looks at a process
 INTERRUPTED = "the study was interrupted; the same command goes on with it"
-MEASURED = "measured.json"  # in a run's folder: what `icm evaluate` found
+MEASURED = "measured.json"  # in a run's folder: what `icm evaluate` found, and the words it was `asked` with
+WRITING = 60.0  # seconds to wait for another study that writes the same results
 
 
 Shares = list[list[float]]  # mechanism, expert
@@ -109,16 +115,13 @@ class Study:
         only: Sequence[str] = (),
         asked_to_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`only` names the variants to run, all of them when it is empty. `asked_to_stop` is asked again and again."""
-        known = studies()
-        if name not in known:
-            raise StudyError(f"unknown study {name!r}; known: {', '.join(known)}")
-        if strange := [each for each in only if each not in known[name]]:
-            raise StudyError(f"study {name} has no variant {strange[0]!r}; known: {', '.join(known[name])}")
+        """`only` names the variants to run, all of them when it is empty. `asked_to_stop` is asked again and again.
+
+        UnknownStudy for a name that there is not."""
+        self.configs = configs_of(name, only)
         if not seeds:
             raise StudyError("no seed is named; use --seeds 0:20, or 3,7,11")
         self.name, self.store, self.root = name, store, root
-        self.configs = {each: config for each, config in known[name].items() if not only or each in only}
         self.plan = [(variant, seed) for seed in seeds for variant in self.configs]
         self.asked_to_stop = asked_to_stop
         self.over = threading.Event()  # nobody waits for its runs any more: those that go on stop
@@ -143,8 +146,8 @@ class Study:
 
     def _finished(self) -> int:
         """How many of the runs are trained and measured already."""
-        names = [self.store.root / self._run_id(*each) / MEASURED for each in self.plan]
-        return sum(name.exists() for name in names)
+        runs = [Run(self.store.root / self._run_id(*each)) for each in self.plan]
+        return sum(self._measured(run) is not None for run in runs)
 
     def settle(self, variant: str, seed: int) -> Finding:
         """Trains one run to its end, if it is not there yet, and measures it, if it is not measured yet."""
@@ -152,25 +155,42 @@ class Study:
         while run.trainer.is_alive() and not self.is_stopping():
             time.sleep(LOOK)  # somebody else trains it, such as a study that was killed
         if run.status().phase != "finished":
-            self._command(run, ["resume", run.id])
+            self._train(run)
             if run.status().phase != "finished":
                 raise StudyError(f"run {run.id} was stopped by somebody; the same command goes on with it")
-        measured = run.folder / MEASURED
-        if not measured.exists():
-            files.write_json(measured, json.loads(self._command(run, self._measure(run))))
-        return finding_of(variant, run, files.read_json(measured))
+        measured = self._measured(run)
+        return finding_of(variant, run, self._measure(run) if measured is None else measured)
 
-    def _measure(self, run: Run) -> list[str]:
-        """The words that measure the run, on digits and on letters: Omniglot's where they are at hand."""
+    def _asked(self) -> list[str]:
+        """The words that measure a run, on digits and on letters: Omniglot's where they are at hand."""
         letters = "omniglot" if SETS["omniglot"].here(self.root) else "alphabets"
-        numbers = ["--images", str(IMAGES), "--over-steps", str(OVER_STEPS)]
-        return ["evaluate", run.id, "--json", "--on", letters, *numbers]
+        return ["--json", "--on", letters, "--images", str(IMAGES), "--over-steps", str(OVER_STEPS)]
+
+    def _measured(self, run: Run) -> dict[str, Any] | None:
+        """What was found when the run was measured with these words; None where it was not."""
+        path = run.folder / MEASURED
+        if not path.exists():
+            return None
+        found = files.read_json(path, "delete it, and the same command measures the run again")
+        return found if found.get("asked") == self._asked() else None
+
+    def _measure(self, run: Run) -> dict[str, Any]:
+        """Measures the run with one thread, and keeps what was found in its folder."""
+        words = self._asked()
+        job = start_job(["evaluate", run.id, *words], self.store.root, self.root, threads=1)
+        self._wait(run, job.process, job.last_words)
+        found = {"asked": words, **json.loads(job.printed())}
+        files.write_json(run.folder / MEASURED, found)
+        return found
 
     def _open(self, run_id: str, config: RunConfig) -> Run:
         """The run of that name, made if it is not there. StudyError when it is there with other settings."""
         if self.is_stopping():
             raise StudyError(INTERRUPTED)
         if not (self.store.root / run_id).exists():
+            for name in NEEDS[named_source(config.source)]:
+                if sets.state(name, self.root) != "here":
+                    raise StudyError(f"study {self.name}: {sets.complaint(name, self.root)}")
             command = f"{command_line(config)} (study {self.name})"
             return launch.create(self.store, run_id, config, self.root, command)
         run = self.store.open(run_id)
@@ -181,18 +201,28 @@ class Study:
             )
         return run
 
-    def _command(self, run: Run, words: list[str]) -> str:
-        """What a command of this package printed, run with one thread. When the study is stopped the run is stopped too."""
-        job = start_job(words, self.store.root, self.root, threads=1)
-        while job.running:
+    def _train(self, run: Run) -> None:
+        """Trains the run to its end, or to a stop, with one thread. What the trainer prints is added to the run's log."""
+        with launch.log_of(run) as log:
+            process = begin(["resume", run.id], self.store.root, self.root, log, threads=1)
+        self._wait(run, process, lambda: run.log_tail(1).removeprefix("icm: "))
+
+    def _wait(self, run: Run, process: Popen[bytes], last_words: Callable[[], str]) -> None:
+        """Waits for a process that works on the run. When the study is stopped the run is stopped too.
+
+        StudyError when the study was stopped, and when the process failed or was ended by a signal."""
+        while process.poll() is None:
             if self.is_stopping() and run.trainer.is_alive() and not run.trainer.stop_requested():
                 run.trainer.request_stop()
             time.sleep(LOOK)
+        code = process.returncode
         if self.is_stopping():
             raise StudyError(INTERRUPTED)
-        if job.failed:
-            raise StudyError(f"run {run.id}: {job.last_words()}")
-        return job.log.read_text(encoding="utf-8")
+        if code < 0:
+            ended = f"its process was ended by signal {-code} ({signal.strsignal(-code)})"
+            raise StudyError(f"run {run.id}: {ended}; the same command goes on with it")
+        if code > 0:
+            raise StudyError(f"run {run.id}: {last_words() or f'its process ended with code {code}'}")
 
 
 @contextmanager
@@ -302,13 +332,25 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
     """Writes NAME.json, and returns it: for each variant its settings, its summary and its runs.
 
     Runs of other seeds that the file has already are kept, where their settings are these: a study can be gone on with on
-    another machine. An ActionableError when there is such a file and it cannot be read."""
-    path, kept = folder / f"{name}.json", list(findings)
-    if path.exists():
-        kept += _other_seeds(path, studies()[name], findings)
+    another machine, and one that ends at the same time waits. An ActionableError when there is such a file and it cannot be read."""
+    path = folder / f"{name}.json"
+    with files.on_disk(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with files.hold(folder / f".{name}.lock", WRITING):
+            others = _other_seeds(path, configs_of(name), findings) if path.exists() else []
+            result = _result(name, [*findings, *others])
+            files.write_whole(path, (on_lines(result) + "\n").encode())
+    except TimeoutError:
+        raise StudyError(f"{path} is being written by another study; try the same command again") from None
+    return result
+
+
+def _result(name: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """What NAME.json says of these runs."""
     variants = {}
-    for variant, config in studies()[name].items():
-        found = sorted((each for each in kept if each.variant == variant), key=lambda each: each.seed)
+    for variant, config in configs_of(name).items():
+        found = sorted((each for each in findings if each.variant == variant), key=lambda each: each.seed)
         if not found:
             continue
         variants[variant] = {
@@ -325,16 +367,12 @@ def write_results(name: str, findings: Sequence[Finding], folder: Path = RESULTS
                 for each in found
             ],
         }
-    result = {
+    return {
         "study": name,
         "date": date.today().isoformat(),
         "packages": {each: version(each) for each in PACKAGES},
         "variants": variants,
     }
-    with files.on_disk(folder, "written"):
-        folder.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, (on_lines(result) + "\n").encode())
-    return result
 
 
 def on_lines(result: Mapping[str, Any]) -> str:

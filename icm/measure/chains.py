@@ -77,8 +77,8 @@ def undo_chains(
     originals, found = as_images(held_out), []
     for chain in chains:
         changed = originals
-        for mechanism in chain:
-            changed = apply_one(changed, mechanism, generator_for(EVALUATION_SEED, "evaluation"))
+        for place, mechanism in enumerate(chain):
+            changed = apply_one(changed, mechanism, generator_for(EVALUATION_SEED, "evaluation", place))
         undone = undo(experts, discriminator, changed, len(chain) + SPARE)
         quality = psnr(undone.images, originals)
         right = None
@@ -97,18 +97,23 @@ def undo_chains(
     return found
 
 
-def chains_of_run(run: Run, root: Path, step: int, depth: int, most: int, images: int) -> list[Chain]:
-    """Asks a snapshot of a run about at most `most` chains of `depth` of its mechanisms, `images` held-out digits each."""
+def chains_of_run(
+    run: Run, root: Path, step: int, depth: int, most: int, images: int
+) -> tuple[list[Chain], int]:
+    """Asks a snapshot of a run about at most `most` chains of `depth` of its mechanisms, at most `images` held-out digits each.
+
+    Returns how well each chain is undone, and how many digits there were."""
     config = run.config()
     digits = load_unseen(named_source(config.source), root, "digits", images)
     reader = load_reader()
-    return undo_chains(
+    found = undo_chains(
         *networks(config, run.snapshots.read(step)),
         digits.pixels,
         chains_of(parse(config.mechanisms), depth, most),
         digits.labels,
         lambda shown: reader(shown).argmax(dim=1),
     )
+    return found, len(digits.pixels)
 
 
 def chains_of(mechanisms: Sequence[Mechanism], length: int, most: int) -> list[tuple[Mechanism, ...]]:

@@ -26,21 +26,25 @@ class Version:
 
     of: str  # set
     change: str
+    images: int  # the same number for every version
     look: Look
     figures: dict[str, float]  # psnr_owner and psnr_nothing in dB, routing_accuracy
     doubt: dict[str, float | None]  # sure, and sure_and_right
 
 
 def why(run: Run, root: Path, step: int, images: int) -> list[Version]:
-    """So many held-out digits, then clothes, as they are and after each change, through every mechanism and every expert.
+    """Held-out digits, then as many clothes, as they are and after each change, through every mechanism and every expert.
 
-    Who owns what is found on the digits as they are, or on the clothes of a run that learned from clothes alone. DataError where
-    Fashion-MNIST is not under `root`, or MNIST for a run that did not learn from the built-in digits."""
+    At most `images` of each are taken, fewer where one of the sets has fewer. Who owns what is found on the digits as they are, or
+    on the clothes of a run that learned from clothes alone. DataError where Fashion-MNIST is not under `root`, or MNIST for a run
+    that did not learn from the built-in digits."""
     config = run.config()
     nets, mechanisms = networks(config, run.snapshots.read(step)), parse(config.mechanisms)
     own = named_source(config.source)
     of_digits = own if own == "builtin" else "mnist"
     digits, clothes = (load_unseen(name, root, "digits", images).pixels for name in (of_digits, CLOTHES))
+    count = min(len(digits), len(clothes))
+    digits, clothes = digits[:count], clothes[:count]
     versions = [
         (of_digits, _changed(digits, clothes, OF_DIGITS)),
         (CLOTHES, _changed(clothes, clothes, OF_CLOTHES)),
@@ -50,7 +54,7 @@ def why(run: Run, root: Path, step: int, images: int) -> list[Version]:
         for change, pixels in changed.items():
             (each,) = evaluate_sets(*nets, mechanisms, [Unseen(pixels)], owner)
             owner = each.owner if owner is None else owner
-            found.append(Version(name, change, look_of(pixels), in_sum(each), _doubt(each)))
+            found.append(Version(name, change, count, look_of(pixels), in_sum(each), _doubt(each)))
     return found
 
 

@@ -48,14 +48,20 @@ def evaluate_sets(
 
 
 def over_steps(
-    run: Run, newest: int, sets: Sequence[str], root: Path, images: int, halved: bool = False
+    run: Run,
+    newest: int,
+    sets: Sequence[str],
+    root: Path,
+    images: int,
+    look: Look = "digits",
+    halved: bool = False,
 ) -> list[dict[str, Any]]:
     """A row for each snapshot up to `newest` on each set. The first set is the run's own digits, which decide who owns what.
 
     `halved` measures the networks in half precision."""
     config = run.config()
     mechanisms, rows = parse(config.mechanisms), []
-    unseen = [load_unseen(name, root, "digits", images) for name in sets]
+    unseen = [load_unseen(name, root, look, images) for name in sets]
     for step in [each for each in run.snapshots.steps() if each <= newest]:
         arrays = run.snapshots.read(step)
         found = evaluate_sets(*networks(config, in_half(arrays) if halved else arrays), mechanisms, unseen)
@@ -72,11 +78,15 @@ def in_half(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def in_sum(found: Evaluation) -> dict[str, float]:
-    """Means over the mechanisms: PSNR in dB, and shares of the images that were routed and read right."""
-    owned = [quality for quality in found.psnr_owner if quality is not None]
+    """Means over the mechanisms: PSNR in dB, and shares of the images that were routed and read right.
+
+    Where a mechanism has no owner nothing is done, so that `psnr_owner` less `psnr_nothing` is what the owners gain."""
+    undone = [
+        nothing if owner is None else owner for owner, nothing in zip(found.psnr_owner, found.psnr_nothing)
+    ]
     read = {f"read_{name}": round(share, 4) for name, share in (found.accuracy or {}).items()}
     return {
-        "psnr_owner": round(float(np.mean(owned)), 2) if owned else 0.0,
+        "psnr_owner": round(float(np.mean(undone)), 2),
         "psnr_nothing": round(float(np.mean(found.psnr_nothing)), 2),
         "routing_accuracy": round(found.routing_accuracy, 4),
         **read,
@@ -94,9 +104,9 @@ def evaluate_run(
     """Evaluates the snapshot of `step`, or the newest. Returns its step, and an evaluation for each set of images.
 
     The first set is the run's own held-out digits, the second is the one that `on` names, if that is another. Of each set at
-    most `images` images are taken, none of which was ever trained on."""
+    most `images` images are taken. None was ever trained on, but for the built-in ones, which are some of MNIST's training digits."""
     config = run.config()
-    step = step if step is not None else max(run.snapshots.steps(), default=0)
+    step = run.snapshots.newest_unless(step)
     own = named_source(config.source)
     names = [own] if on in (None, own) else [own, on]
     sets = [load_unseen(name, root, look, images) for name in names]

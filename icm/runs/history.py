@@ -7,6 +7,7 @@ many images each expert has answered. Point 0 is the start of the competition an
 Axes: point, expert, mechanism. Numpy only."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +127,11 @@ class History:
         everybody = range(self.experts)
         return [expert for expert in everybody if newest.answered[0, expert] > 0 or not self.rows]
 
+    def played(self) -> list[int]:
+        """The experts that have ever played; all before the first row."""
+        answered = self.all().answered[0]
+        return [expert for expert in range(self.experts) if answered[expert] > 0 or not self.rows]
+
     def one_to_one_count(self) -> int:
         """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
         return experts_with_own(owners(win_share(self.recent().wins[0])))
@@ -243,13 +249,11 @@ def read_history(path: Path, shape: RowShape) -> History:
 
     A record cut off at the end is left out. HistoryError when the last whole record cannot be one."""
     numbers = _numbers(shape)
-    with files.on_disk(path, "read"):
-        rows = path.stat().st_size // (numbers * NUMBER.itemsize) if path.exists() else 0
-        if rows == 0:
-            return History(np.zeros((0, numbers)), shape)
-        mapped = np.memmap(path, NUMBER, "r", shape=(rows, numbers))
-    # A plain view: numpy's own class for mapped files is slow to index.
-    sums = np.asarray(mapped)
+    sums = np.zeros((0, numbers))
+    with files.on_disk(path, "read"), suppress(FileNotFoundError), files.opened(path) as (file, size):
+        if rows := size // (numbers * NUMBER.itemsize):
+            # By the open file: a shorter one may take its name meanwhile. A plain view: numpy's own class is slow to index.
+            sums = np.asarray(np.memmap(file, NUMBER, "r", shape=(rows, numbers)))
     _check_counts(sums[-1:], shape.experts * shape.mechanisms)
     return History(sums, shape)
 

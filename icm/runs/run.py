@@ -63,7 +63,7 @@ class Run:
         """For the trainer that holds the lock: makes the folders that older runs lack, removes what a killed trainer left."""
         for part in (self.snapshots, self.states, self.film):
             part.prepare()
-        files.sweep(self.folder)
+        files.sweep(self.folder, but="label.txt")  # a page may be writing it: `rename` takes no lock
 
     def delete(self) -> None:
         """Removes the folder; StoreError for the run that ships with the project, RunBusy while it is being trained.

@@ -1,5 +1,6 @@
 """Arrays that a run keeps by step: its snapshots (networks only) and its states (all that a resume needs)."""
 
+import os
 import re
 from pathlib import Path
 
@@ -20,10 +21,17 @@ class StepFiles:
         """The steps of the files that are named as we name them, in order. Links are left out: they may lead anywhere."""
         if self.folder.is_symlink():
             return []
-        names = [path.name for path in self.folder.glob("step_*")]
+        try:
+            names = {entry.name for entry in os.scandir(self.folder) if entry.is_file(follow_symlinks=False)}
+        except OSError:
+            return []
         matches = [re.fullmatch(r"step_(\d{6,18})\.safetensors", name) for name in names]
         steps = sorted({int(match[1]) for match in matches if match})
-        return [step for step in steps if self._path(step).is_file() and not self._path(step).is_symlink()]
+        return [step for step in steps if self._path(step).name in names]
+
+    def newest_unless(self, step: int | None) -> int:
+        """`step`, or the newest step where none is named. Without a file it is 0, which `read` refuses in words."""
+        return max(self.steps(), default=0) if step is None else step
 
     def read(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of that step. StoreError lists the steps there are, FileError when the file is damaged."""

@@ -7,7 +7,7 @@ hidden at first, and renamed once it is complete. No torch here: arrays are nump
 #
 #    config.json  environment.json  lock  start.lock  status.json  metrics.jsonl  history.f8  log.txt  STOP  label.txt
 #    card.json                           only in an exported run
-#    measured.json                       only in a run of a study: what `icm evaluate` found at its end
+#    measured.json                       only in a run of a study: what `icm evaluate` found at its end, and with which words
 #    snapshots/step_000500.safetensors   networks only: what evaluation and the pages ask
 #    film/000250.webp                    everyone's answers to a few fixed digits at that step, for the playhead
 #    state/step_000500.safetensors       everything a resume needs; the newest two are kept
@@ -53,11 +53,15 @@ class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
+    def make_root(self) -> None:
+        """Makes the folder where it is missing."""
+        with files.on_disk(self.root, "made"):
+            self.root.mkdir(parents=True, exist_ok=True)
+
     def create(self, run_id: str, config: RunConfig, environment: dict[str, Any]) -> "Run":
         """A new run, not started; StoreError when the name is taken or is no run id."""
         run = self._run(run_id)
-        with files.on_disk(self.root, "made"):
-            self.root.mkdir(parents=True, exist_ok=True)
+        self.make_root()
         with self._making():
             if os.path.lexists(run.folder) and not _is_husk(run.folder):
                 raise StoreError(f"run {run_id!r} exists already; choose another --run-id or resume it")
@@ -117,8 +121,7 @@ class RunStore:
         return {name: float(seconds[name]) for name in PRESETS}
 
     def write_durations(self, seconds: dict[str, float]) -> None:
-        with files.on_disk(self.root, "made"):
-            self.root.mkdir(parents=True, exist_ok=True)
+        self.make_root()
         files.write_json(self.root / DURATIONS, {"machine": _machine(), "seconds": seconds})
 
     def _run(self, run_id: str) -> "Run":

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from icm.cli.main import main
 from icm.config import RunConfig
@@ -110,6 +111,24 @@ def test_a_run_is_measured_elsewhere_and_at_an_earlier_step(
     assert json.loads(capsys.readouterr().out)["step"] == 0
 
 
+def test_pictures_in_their_plain_look_are_measured_so_over_all_steps_and_counted(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        picture = Image.new("L", (64, 64), 255)
+        picture.paste(0, (4, 4, 12, 20 + 12 * number))
+        picture.save(tmp_path / "pictures" / f"{number}.png")
+    words = ["evaluate", trained.id, "--on", str(tmp_path / "pictures"), "--look", "plain", "--images", "8"]
+    assert main(words) == 0
+    assert "step 6, 3 images of" in " ".join(capsys.readouterr().out.split())
+    assert main([*words, "--over-steps", "8", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    last = said["over_steps"][-1]
+    assert last["step"] == 6
+    assert last["psnr_nothing"] == pytest.approx(np.mean(list(said["psnr_nothing"].values())), abs=0.01)
+
+
 def test_chains_of_two_depths_stand_in_one_file(
     trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +140,13 @@ def test_chains_of_two_depths_stand_in_one_file(
     found = json.loads(out.read_text())
     assert (found["run"], found["step"], found["images"]) == (trained.id, 6, 2)
     assert {depth: len(chains) for depth, chains in found["chains"].items()} == {"1": mechanisms, "2": 3}
+    assert main([*words, "--depth", "1", "--most", "1", "--images", "1001"]) == 0
+    assert "1 chains of 1, 1000 digits each: " in capsys.readouterr().out  # there are no more
+    again = json.loads(out.read_text())
+    assert (again["images"], list(again["chains"])) == (
+        1000,
+        ["1"],
+    )  # those of 2 digits are another measurement
     assert main([*words, "--depth", "9"]) == 2
     assert f"--depth is 9; use 1 to {mechanisms}, the mechanisms of the run" in capsys.readouterr().err
 
@@ -173,12 +199,15 @@ def test_clothes_are_measured_after_every_change_beside_the_digits(
         (["resume", "nobody"], 1, "no run 'nobody' under"),
         (["evaluate", "nobody"], 1, "no run 'nobody' under"),
         (["stop"], 2, "required"),
+        (["stop", "nobody", "--timeout", "nan"], 2, "--timeout is nan; use 0 or more seconds"),
         (["data", "imagenet"], 1, "unknown set 'imagenet'; known: mnist"),
         (
             ["study", "smoke", "--on", "spark"],
             2,
             "--on is 'spark'; use local, ray, or the address of a cluster",
         ),
+        (["study", "rubost"], 2, "unknown study 'rubost'; known: smoke, robust"),
+        (["study", "quick", "--only", "usps"], 2, "study quick has no variant 'usps'; known: mnist, builtin"),
     ],
 )
 def test_a_mistake_is_answered_by_one_line_and_its_code(
@@ -192,9 +221,8 @@ def test_a_mistake_is_answered_by_one_line_and_its_code(
 ) -> None:
     if "cuda" in words and torch.cuda.is_available():
         words, sentence = [*words[:-1], "mps"], "device 'mps' is not available here"
-    monkeypatch.setattr(
-        "icm.cli.training.catch_signals", list
-    )  # they would be caught in the tests' own process
+    for commands in ("training", "studies"):  # they would be caught in the tests' own process
+        monkeypatch.setattr(f"icm.cli.{commands}.catch_signals", list)
     assert main(words) == code
     said = capsys.readouterr().err
     assert sentence in said
@@ -307,8 +335,8 @@ def test_a_run_that_says_rich_markup_of_itself_breaks_no_list(
     assert "sound" in out
 
 
-@pytest.mark.parametrize("words", [["--steps"], ["--images", "0"]])
-def test_an_export_of_nothing_is_refused(
+@pytest.mark.parametrize("words", [["--images", "0"], ["--to", "film.webp"]])
+def test_an_export_of_nothing_and_one_of_two_kinds_at_once_are_refused(
     store: RunStore, tiny: RunConfig, tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     store.create("one", tiny, {})

@@ -11,7 +11,7 @@ import pytest
 from icm.config import RunConfig
 from icm.files import PROJECT, FileError
 from icm.jobs import launch, pace, process
-from icm.jobs.fetch import Fetch, start_fetch
+from icm.jobs.fetch import Fetch, _bytes_under, start_fetch
 from icm.runs.store import RunStore
 
 
@@ -50,15 +50,36 @@ def test_where_no_log_can_be_written_that_is_said_in_a_sentence(
     def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(FileError, match=r"cannot be written \(No space left on device\); free some space"):
         pace.start_timing(store, tmp_path)
 
 
-def test_a_log_that_somebody_removed_has_no_last_words(store: RunStore, tmp_path: Path) -> None:
-    fetch = ended(start_fetch("nowhere", tmp_path))
-    fetch.log.unlink()
+def test_a_job_leaves_nothing_in_the_folder_for_temporary_files(
+    store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    fetch = start_fetch("nowhere", tmp_path)
     assert fetch.last_words() == ""
+    assert ended(fetch).last_words().startswith("unknown set 'nowhere'")
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_folder_that_goes_while_its_files_are_counted_is_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").write_bytes(bytes(1000))
+    (tmp_path / "part").mkdir()
+    scan = os.scandir
+
+    def scanned_late(path: str) -> object:
+        if os.path.basename(path) == "part":
+            os.rmdir(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scanned_late)
+    assert _bytes_under(tmp_path) == 1000
 
 
 def test_a_mistake_of_ours_keeps_its_traceback_in_the_log(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +17,9 @@ import pytest
 
 from icm.cli import studies as command
 from icm.cli.words import UsageError
-from icm.files import PROJECT
-from icm.jobs.studies import studies
+from icm.files import PROJECT, FileError
+from icm.jobs import process
+from icm.jobs.studies import UnknownStudy, studies
 from icm.jobs.study import (
     Finding,
     Study,
@@ -57,7 +60,9 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
     while not any(run.rows.lines() for run in store.runs()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(study.pid, signal.SIGINT)
+    os.kill(
+        study.pid, signal.SIGTERM if on == "ray" else signal.SIGINT
+    )  # Ray has a handler for it, which ours replaces
     _, told = study.communicate(timeout=120)
     assert (study.returncode, told.splitlines()[-1]) == (
         1,
@@ -110,36 +115,80 @@ def test_a_run_of_that_name_with_other_settings_is_not_taken_for_one_of_the_stud
     assert config_hash(replace(config, seed=1)) == config_hash(replace(config, seed=2, device="auto"))
 
 
-def test_a_run_that_somebody_stops_ends_the_study_and_not_with_a_finding(
-    store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("fate", "said"),
+    [
+        ("stopped", "run smoke-tiny-s4 was stopped by somebody; the same command goes on"),
+        (
+            "crashed",
+            r"run smoke-tiny-s4: its process was ended by signal 9 \(Killed\); the same command goes",
+        ),
+    ],
+)
+def test_a_run_that_somebody_stops_or_kills_ends_the_study_and_not_with_a_finding(
+    store: RunStore, root: Path, monkeypatch: pytest.MonkeyPatch, fate: str, said: str
 ) -> None:
     study = Study("smoke", [4], store, root)
-    train = study._command
+    train = study._train
 
-    def stopped_at_once(run: Run, words: list[str]) -> str:
-        threading.Timer(0.0, lambda: wait_and_stop(run)).start()
-        return train(run, words)
+    def ended_at_once(run: Run) -> None:
+        end = run.trainer.request_stop if fate == "stopped" else lambda: process.children[-1].kill()
+        threading.Timer(0.0, lambda: wait_and(end, run)).start()
+        train(run)
 
-    monkeypatch.setattr(study, "_command", stopped_at_once)
-    with pytest.raises(
-        StudyError, match="run smoke-tiny-s4 was stopped by somebody; the same command goes on"
-    ):
+    monkeypatch.setattr(study, "_train", ended_at_once)
+    with pytest.raises(StudyError, match=said):
         settle_all(study)
     (run,) = store.runs()
-    assert run.state() == "stopped"
+    assert run.state() == fate
     assert not (run.folder / "measured.json").exists()
+    assert run.log.exists()
 
 
-def wait_and_stop(run: Run) -> None:
-    while not run.trainer.is_alive():
+def wait_and(end: Callable[[], None], run: Run) -> None:
+    while not (run.trainer.is_alive() and run.rows.lines()):
         time.sleep(0.01)
-    run.trainer.request_stop()
+    end()
+
+
+def test_a_run_that_was_measured_otherwise_is_measured_again(
+    store: RunStore, root: Path, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning on standard error is no part of what is found."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; print('a warning', file=sys.stderr)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(PROJECT)]))
+    measured = store.root / "smoke-tiny-s0" / "measured.json"
+    finished.folder.rename(measured.parent)
+    study = Study("smoke", [0], store, root)
+    measured.write_text(
+        '{"routing_accuracy": 0.5}'
+    )  # of an earlier version, which did not say how it was asked
+    assert study._finished() == 0
+
+    found = study.settle("tiny", 0)
+    assert found.curves is not None
+    assert found.curves.keys() == {"builtin", "alphabets"}
+    assert study._finished() == 1
+    said = json.loads(measured.read_text())
+    measured.write_text(json.dumps({**said, "asked": [*said["asked"][:-1], "8"]}))
+    assert study._finished() == 0
+    measured.write_text("{")
+    with pytest.raises(
+        FileError, match=r"measured\.json .*; delete it, and the same command measures the run"
+    ):
+        study.settle("tiny", 0)
+
+
+def test_images_that_a_study_lacks_are_told_with_a_remedy_that_it_has(store: RunStore, root: Path) -> None:
+    with pytest.raises(StudyError, match=r"study robust: no mnist under .*; run `python -m icm data mnist`$"):
+        settle_all(Study("robust", [0], store, root))
+    assert not store.runs()
 
 
 def test_an_unknown_study_is_told_the_known_ones(store: RunStore, root: Path) -> None:
-    with pytest.raises(StudyError, match="unknown study 'rubost'; known: smoke, robust"):
+    with pytest.raises(UnknownStudy, match="unknown study 'rubost'; known: smoke, robust"):
         Study("rubost", [1], store, root)
-    with pytest.raises(StudyError, match="study quick has no variant 'usps'; known: mnist, builtin"):
+    with pytest.raises(UnknownStudy, match="study quick has no variant 'usps'; known: mnist, builtin"):
         Study("quick", [1], store, root, only=["usps"])
     assert [variant for variant, _ in Study("quick", [1, 2], store, root, only=["mnist"]).plan] == [
         "mnist"
@@ -165,6 +214,12 @@ def test_seeds_that_are_none_are_told(said: str) -> None:
         command.seeds_of(said)
 
 
+@pytest.mark.parametrize("said", ["0:9999999999", "0:1" + 30 * "0"])
+def test_more_seeds_than_anybody_can_wait_for_are_refused_at_once(said: str) -> None:
+    with pytest.raises(UsageError, match=f"--seeds is '{said}'; use at most 10,000 seeds"):
+        command.seeds_of(said)
+
+
 def found_in(seed: int) -> Finding:
     run = f"smoke-tiny-s{seed}"
     return Finding("tiny", run, seed, True, 100, 0.9, 20.0, 10.0, 1, 0, "2026-11-26", "two cores", "float32")
@@ -186,6 +241,13 @@ def test_a_study_on_another_machine_adds_its_seeds_to_the_same_file(tmp_path: Pa
     file.write_text('{"variants": {"tiny": 3}}')
     with pytest.raises(StudyError, match=r"smoke.json holds no results of a study .*; move it away"):
         write_results("smoke", [found_in(0)], tmp_path)
+
+
+def test_studies_that_end_at_the_same_time_all_add_their_seeds(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda seed: write_results("smoke", [found_in(seed)], tmp_path), range(4)))
+    runs = json.loads((tmp_path / "smoke.json").read_text())["variants"]["tiny"]["runs"]
+    assert [each["seed"] for each in runs] == [0, 1, 2, 3]
 
 
 def test_results_have_each_list_of_numbers_on_one_line() -> None:
