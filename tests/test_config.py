@@ -10,6 +10,7 @@ from icm.cli.words import parse, preset_named
 from icm.config import (
     ConfigError,
     ConscienceConfig,
+    IdentityConfig,
     ModelConfig,
     RosterConfig,
     RunConfig,
@@ -99,8 +100,9 @@ def test_every_field_has_a_sentence(section: type) -> None:
         (lambda: RunConfig(frequencies=(1.0,)), "frequencies has 1 numbers for 10 mechanisms; give one each"),
         (
             lambda: RunConfig(mechanisms=("noise",), frequencies=(0.0,)),
-            "frequencies has 0.0; use values above",
+            "frequencies has 0.0; use 0.001 to 1,000",
         ),
+        (lambda: IdentityConfig(target_error=float("inf")), "identity.target_error is inf; use 1 or less"),
         (lambda: TrainingConfig(cooldown=1.5), "training.cooldown is 1.5; use 0 to 1"),
         (lambda: RunConfig(roster=RosterConfig(rule="open")), "conscience.rule is none: nobody would"),
         (lambda: opened(start=11), "roster.start is 11; use 1 to 10, the experts there are"),

@@ -62,15 +62,16 @@ def textbook_with_the_weights_of(state: TrainState, dtype: torch.dtype) -> Textb
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("form", FORMS)
-def test_two_steps_in_float64_are_the_textbook_loops(engine: str, form: str, batch: Batch) -> None:
+@pytest.mark.parametrize(("form", "count"), [*((form, EXPERTS - 1) for form in FORMS), (SAMPLE, 1)])
+def test_two_steps_in_float64_are_the_textbook_loops(
+    engine: str, form: str, count: int, batch: Batch
+) -> None:
+    """`count` images a step, also a single one."""
     state = make_state(form, ENGINES[engine], torch.float64)
     textbook = textbook_with_the_weights_of(state, torch.float64)
 
     # Fewer images than experts: in each step one of them wins nothing.
-    canonical, transformed = (
-        images[: EXPERTS - 1].double() for images in (batch.canonical, batch.transformed)
-    )
+    canonical, transformed = (images[:count].double() for images in (batch.canonical, batch.transformed))
     for _ in range(2):
         winner = textbook.step(canonical, transformed)
         output = train_step(state, canonical, transformed)

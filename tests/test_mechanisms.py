@@ -273,6 +273,10 @@ def test_two_files_of_one_name_are_refused_as_a_run_could_not_tell_them_apart(ow
         ("1 / 0", "ZeroDivisionError"),
         ("twist = 3", "makes no mechanism"),
         (OWN.replace("images.flip(-2)", "images[:, 0]"), "twist makes"),
+        (OWN.replace("low=0.6", "low=1.0"), "twist should have low <= default <= high, low below high"),
+        (OWN.replace("step=0.1", "step=0.0"), "a step above 0"),
+        (OWN.replace('"share"', '""'), "twist has no unit"),
+        (OWN.replace("twist =", "noise ="), "there is another mechanism noise; rename it"),
         (OWN.replace("images.flip(-2)", "float('nan')"), "no numbers"),
     ],
 )

@@ -137,6 +137,14 @@ def test_a_folder_of_pictures_is_a_set_and_what_is_no_picture_is_left_out(tmp_pa
     assert found.pixels[0, 0, 15, 15] > 200
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_picture_without_ink_is_left_out(tmp_path: Path, look: Look) -> None:
+    """Empty paper comes back whole from every shift, which would flatter whoever does nothing."""
+    Image.fromarray(255 - bar(100, 40)).save(tmp_path / "one.png")
+    Image.new("L", (100, 40), 255).save(tmp_path / "paper.png")
+    assert len(load_unseen(str(tmp_path), tmp_path, look, 10).pixels) == 1
+
+
 def test_a_folder_called_like_a_picture_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "album.png").mkdir()
     Image.fromarray(255 - bar(100, 40)).save(tmp_path / "one.png")

@@ -70,8 +70,11 @@ def draw_batch(
     canonical = _draw(halves.canonical, size, generator)
     original = _draw(halves.transformed, size, generator)
     if frequencies:
-        weights = torch.tensor(frequencies, device=original.device)
-        mechanism = torch.multinomial(weights, size, replacement=True, generator=generator)
+        # `multinomial` has no form for a GPU that gives the same bits each time.
+        upto = np.cumsum(frequencies)
+        bounds = torch.tensor(upto / upto[-1], dtype=torch.float32, device=original.device)
+        drawn = torch.rand(size, generator=generator, device=original.device)
+        mechanism = torch.searchsorted(bounds, drawn, right=True)
     else:
         mechanism = torch.randint(len(mechanisms), (size,), generator=generator, device=original.device)
     transformed = apply_each(original, mechanism, mechanisms, generator)

@@ -134,8 +134,7 @@ def _in_each_look(data: bytes) -> dict[Look, Float[np.ndarray, "32 32"]]:
     seen: dict[Look, Float[np.ndarray, "32 32"]] = {}
     for look, bring in BRING.items():
         image = bring(grey)
-        # A dot is no ink where the ink is made bright on 0, just as on Draw.
-        if np.ptp(image) >= sketch.FAINT and not (look == "digits" and sketch.is_blank(image)):
+        if sketch.has_ink(image, bright_on_0=look == "digits"):
             seen[look] = image
     if not seen:
         raise _Passed("without ink")

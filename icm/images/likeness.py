@@ -103,7 +103,7 @@ def dimmed(pixels: Pixels, clothes: Pixels) -> Pixels:
 
 
 def textured(pixels: Pixels, clothes: Pixels) -> Pixels:
-    """Ink that varies as that of a piece of clothing in the same place does, and is in the mean as bright as before."""
+    """Ink that varies as that of a piece of clothing in the same place does, in the mean nearly as bright as before: what would be brighter than white is cut."""
     images, other = _plain(pixels), _plain(clothes)[np.arange(len(pixels)) % len(clothes)]
     worn = other >= INK
     relative = np.where(worn, other / np.maximum(_tone(other, worn), 1)[:, None, None], 1)

@@ -7,7 +7,7 @@ rows that a Python file of theirs makes: `twist = MechanismKind(…)` in mine.py
 import os
 import runpy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -242,7 +242,7 @@ def named_here(specs: Sequence[str]) -> tuple[str, ...]:
 
 def kinds() -> Mapping[str, MechanismKind]:
     """All that are known, with those of the files in `OWN_FILES`. ConfigError where a file or one of its mechanisms does not work,
-    and where two files have one name."""
+    and where two have one name."""
     texts = filter(None, os.environ.get(OWN_FILES, "").split(os.pathsep))
     files = list(dict.fromkeys(Path(text).resolve() for text in texts))
     for file in files:
@@ -255,22 +255,37 @@ def kinds() -> Mapping[str, MechanismKind]:
             continue
         try:
             made = runpy.run_path(str(file))
-            own = {
-                f"{file.name}:{name}": kind for name, kind in made.items() if isinstance(kind, MechanismKind)
-            }
+            own = {name: kind for name, kind in made.items() if isinstance(kind, MechanismKind)}
+            titles = {mechanism_title(name) for name in KINDS}
             for name, kind in own.items():
-                images = torch.full((2, 1, 28, 28), 0.5)
-                changed = kind.function(images, kind.default, Generator())
-                if changed.shape != images.shape or not changed.isfinite().all():
-                    raise ValueError(
-                        f"{name} makes {tuple(changed.shape)} of {tuple(images.shape)}, or no numbers"
-                    )
+                if mechanism_title(name) in titles:
+                    raise ValueError(f"there is another mechanism {mechanism_title(name)}; rename it")
+                _try(name, kind)
         except Exception as error:  # whatever somebody's own code may raise
-            raise ConfigError(f"{file} cannot be used: {type(error).__name__}: {error}") from error
+            words = " ".join(str(error).split())
+            raise ConfigError(f"{file} cannot be used: {type(error).__name__}: {words}") from error
         if not own:
             raise ConfigError(f"{file} makes no mechanism; it should say NAME = MechanismKind(…)")
-        KINDS.update(own)
+        KINDS.update({f"{file.name}:{name}": _in_floats(kind) for name, kind in own.items()})
     return KINDS
+
+
+def _try(name: str, kind: MechanismKind) -> None:
+    """ValueError where a mechanism of one's own has no range of strengths, no unit, or makes no images of images."""
+    if not (kind.low <= kind.default <= kind.high and kind.low < kind.high and kind.step > 0):
+        raise ValueError(f"{name} should have low <= default <= high, low below high, and a step above 0")
+    if not kind.unit.strip():
+        raise ValueError(f"{name} has no unit; name one, such as share")
+    images = torch.full((2, 1, 28, 28), 0.5)
+    changed = kind.function(images, kind.default, Generator())
+    if changed.shape != images.shape or not changed.isfinite().all():
+        raise ValueError(f"{name} makes {tuple(changed.shape)} of {tuple(images.shape)}, or no numbers")
+
+
+def _in_floats(kind: MechanismKind) -> MechanismKind:
+    """Whole numbers are numbers, too, but a slider wants all to be of one type."""
+    numbers = {name: float(getattr(kind, name)) for name in ("default", "low", "high", "step")}
+    return replace(kind, **numbers)
 
 
 def parse(specs: Sequence[str]) -> tuple[Mechanism, ...]:

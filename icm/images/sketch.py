@@ -164,6 +164,11 @@ def is_blank(ink: Float[np.ndarray, "height width"]) -> bool:
     return float(ink.mean()) < BLANK
 
 
+def has_ink(image: Float[np.ndarray, "32 32"], bright_on_0: bool) -> bool:
+    """Whether there is something on a picture of the networks' size; a dot is nothing where ink is `bright_on_0`."""
+    return bool(np.ptp(image) >= FAINT) and not (bright_on_0 and is_blank(image))
+
+
 def _ink(grey: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
     """The marks on the picture, without specks and noise: 0 for the ground, 1 for full ink. All 0 for empty paper."""
     # Pixels to average over, along each axis; a single one says little in a large picture.

@@ -201,7 +201,7 @@ def _load_usps(root: Path, look: Look, count: int) -> Unseen:
 
 
 def _load_folder(folder: Path, look: Look, count: int) -> Unseen:
-    """The pictures under the folder; those that `sketch` cannot open are left out."""
+    """The pictures under the folder; those that `sketch` cannot open are left out, and those without ink."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     bring = sketch.canonical if look == "digits" else sketch.as_drawn
     images: list[UInt8[np.ndarray, "32 32"]] = []
@@ -212,9 +212,10 @@ def _load_folder(folder: Path, look: Look, count: int) -> Unseen:
             image: Float[np.ndarray, "32 32"] = bring(sketch.open_picture(paths[index].read_bytes()))
         except (OSError, sketch.PictureError):
             continue
-        images.append((image * 255).round().astype(np.uint8))
+        if sketch.has_ink(image, bright_on_0=look == "digits"):
+            images.append((image * 255).round().astype(np.uint8))
     if not images:
-        raise DataError(f"no PNG, JPEG or WEBP picture in {folder} can be read")
+        raise DataError(f"no PNG, JPEG or WEBP picture in {folder} can be read and has ink")
     return Unseen(_pixels(iter(images)))
 
 

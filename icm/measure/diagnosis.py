@@ -62,7 +62,7 @@ class Diagnosis:
 
     @property
     def duplicates(self) -> list[tuple[int, int]]:
-        """Pairs of experts, most of whose images are of the same kind."""
+        """Pairs of experts who win more of the same kind than of any other."""
         main = {expert: int(np.argmax(parts)) for expert, parts in self.parts.items()}
         return [pair for pair in combinations(main, 2) if self.is_told and main[pair[0]] == main[pair[1]]]
 
@@ -143,7 +143,7 @@ class Diagnosis:
                 f"E{each} has too much to do: its images are of {_number(len(parts))} kinds ({', '.join(parts)})."
             )
         told += [
-            f"{named(each)} share a kind: most of what each wins is of it."
+            f"{named(each)} share a kind: no other is so much of what each wins."
             for each in groups(self.duplicates)
         ]
         if self.unserved:
@@ -152,7 +152,10 @@ class Diagnosis:
             told.append(f"{kinds} no expert: nobody wins more than {best:.0%} of one.")
         if self.silent:
             told.append(f"Of {named(self.silent)} nothing is said: fewer than {LEAST_IMAGES} images.")
-        return [*told, f"By their scores the images are of {len(self.served)} kinds, {self.apart:.2f} apart."]
+        return [
+            *told,
+            f"By their scores the images are of {len(self.served)} kinds; those that lie apart best are {self.apart:.2f} apart.",
+        ]
 
 
 def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

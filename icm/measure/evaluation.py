@@ -23,7 +23,7 @@ from icm.method.weights import load_weights
 from icm.ownership import is_one_to_one, owners
 from icm.shapes import Images, Labels, Pixels
 
-EVALUATION_SEED = 0  # the same images and the same noise for every run
+EVALUATION_SEED = 0  # the same images, and the same noise for runs with the same mechanisms
 EVALUATION_IMAGES = 256  # held-out originals, each through every mechanism
 CHUNK = 64  # images at once
 LOWEST_ERROR = 1e-10  # a smaller mean squared error counts as this one: 100 dB
@@ -54,6 +54,11 @@ class Evaluation:
             0.0 if owner is None else float(row[owner]) for row, owner in zip(self.win_share, self.owner)
         ]
         return float(np.mean(shares))
+
+    @property
+    def nothing_where_owned(self) -> list[float]:
+        """PSNR of the untouched images in dB, of the mechanisms that have an owner, whose answers it is to be held against."""
+        return [nothing for owner, nothing in zip(self.owner, self.psnr_nothing) if owner is not None]
 
     @property
     def doubt(self) -> Reliability:

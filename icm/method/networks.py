@@ -132,7 +132,8 @@ class ExpertBank(nn.Module):
 
     def forward(self, images: Images, experts: list[int] | None = None) -> Answers:
         """The answers of the named experts, all by default, to every image."""
-        if self.engine.experts == "stacked" or len(images) == 1:  # one image: half the time (docs/LOG.md)
+        one_alone = len(images) == 1 and not self.training  # half the time so (docs/LOG.md)
+        if self.engine.experts == "stacked" or one_alone:
             chosen = slice(None) if experts is None else experts
             return self._answers(chosen, [layer[chosen].flatten(0, 1) for layer in self.parameters()], images)
         stacked = [parameter.unbind(0) for parameter in self.parameters()]
