@@ -90,7 +90,11 @@ def numbers_of(found: "Evaluation", title: str, referred: str) -> None:
             f"{found.routing_accuracy:.0%}",
             f"Images won by the expert that owns their mechanism on {referred}.",
         ),
-        ("Doing nothing", decibels(mean(found.psnr_nothing)), "PSNR of the changed images themselves."),
+        (
+            "Doing nothing",
+            decibels(mean(found.nothing_where_owned)),
+            "PSNR of the changed images themselves, of the mechanisms that have an owner.",
+        ),
     )
     st.header(title, anchor=False)
     with st.container(horizontal=True):
@@ -238,7 +242,7 @@ def measured_on(key: "SnapshotKey", others: Others, step: int, label: str) -> st
         else "The built-in digits are some of MNIST's training digits, so the experts may have learned from them."
     )
     if others.own is not None and key.held_out:
-        known = "No expert was ever trained on these digits."
+        known = "No expert was ever trained on these images."
     read = (
         " The digit reader learned from MNIST's training digits, the built-in ones among them."
         if "builtin" in (key.source, others.name)

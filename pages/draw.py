@@ -160,6 +160,7 @@ def one_more() -> None:
     st.session_state["again"] = st.session_state.get("again", 0) + 1
 
 
+@telling()
 def laboratory(run: Run, step: int) -> None:
     """Everything on the page that a stroke changes. It is a fragment, so a stroke runs nothing else."""
     st.html(SETTINGS_LAST)

@@ -26,6 +26,9 @@ class Game:
     seed: int
     number: int = 0  # of the riddle
     bet: int | None = None  # the expert, None before somebody bets
+    about: tuple[str, float, bool] | None = (
+        None  # a run, when it was made, and whether the digit is the visitor's own
+    )
     you: int = 0  # riddles that the bet was right on
     discriminator: int = 0  # riddles whose owner won
     rounds: int = 0
@@ -42,11 +45,21 @@ def game() -> Game:
     return st.session_state[GAME]
 
 
+def game_about(what: tuple[str, float, bool]) -> Game:
+    """The game, with another riddle where the one before was about something else: a bet on that says nothing of this."""
+    now = game()
+    if now.about != what:
+        number = now.number + (now.about is not None)
+        st.session_state[GAME] = replace(now, number=number, bet=None, about=what)
+    return game()
+
+
 def play_on() -> None:
     """The next riddle."""
     st.session_state[GAME] = replace(game(), number=game().number + 1, bet=None)
 
 
+@telling()
 def table(run: Run, step: int) -> None:
     """The fragment: a riddle of the run's newest experts, and ten cards."""
     # The experts need torch, which takes seconds to import the first time.
@@ -55,13 +68,12 @@ def table(run: Run, step: int) -> None:
     config = run.config()
     wins = run_history(run, config).until(step).recent().wins[0]
     owner, words = owners(win_share(wins)), role_words(wins, config.mechanisms)
-    if len(riddle.owned(owner)) < 2:
+    if len({*owner} - {None}) < 2:
         st.info(
             "These experts have not shared the mechanisms out yet, so there is nothing to guess. Choose another run.",
             icon=":material/hourglass_empty:",
         )
         return
-    now = game()
     mine = st.session_state.get(DRAWN)
     with st.container(horizontal=True):
         helped = st.toggle(
@@ -73,6 +85,7 @@ def table(run: Run, step: int) -> None:
         own = mine is not None and st.toggle(
             "Use my drawing", key="own", help="The digit that you gave on Draw."
         )
+    now = game_about((run.id, run.created, own))
     with st.spinner("Asking the experts…"):
         key = cached.snapshot_key(run, step)
         found = riddle.riddle(

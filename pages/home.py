@@ -27,9 +27,8 @@ def newest() -> None:
             panels.progress(seen)
             with telling():
                 count = seen.history().one_to_one_count()
-                st.caption(
-                    f"{count} of {len(seen.config.mechanisms)} mechanisms have an expert of their own."
-                )
+                own = "has an expert of its own" if count == 1 else "have an expert of their own"
+                st.caption(f"{count} of {run_view.counted(len(seen.config.mechanisms), 'mechanism')} {own}.")
             with st.container(horizontal=True):
                 label = "Watch it learn" if seen.live else "Look at this run"
                 if st.button(label, icon=":material/monitoring:"):

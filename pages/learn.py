@@ -30,6 +30,7 @@ def another() -> None:
     st.session_state["lesson digit"] = st.session_state.get("lesson digit", 0) + 1
 
 
+@telling()
 def lesson(run: Run) -> None:
     """The fragment: one screen."""
     # The pictures need torch, which takes seconds to import the first time.
@@ -94,6 +95,9 @@ def picture(run: Run, at: int) -> None:
     else:
         found = cached.unseen("alphabets", key.root, "digits", LETTERS)
         owner = owners(win_share(wins))
+        if not any(each is not None for each in owner):
+            st.caption("No expert of this run owns a mechanism yet, so there is none to give letters to.")
+            return
         st.caption(
             "Letters changed by one mechanism each, and below it the answer of the expert that owns it; how near each is to the "
             "letter as it was."

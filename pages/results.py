@@ -20,7 +20,10 @@ from pages.ui.told import telling
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LEGEND = "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable."
+LEGEND = (
+    "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable, "
+    "`quick` is the small one, with four mechanisms."
+)
 BEYOND = "Beyond the paper"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
@@ -67,7 +70,7 @@ def of_chains(found: Sequence[Chained]) -> None:
         with right:
             st.markdown(BEYOND)
             st.caption(
-                "The winner's answer goes back in for as long as an answer scores better than what came in. "
+                "The winner's answer goes back in for as long as an answer scores clearly better than what came in. "
                 f"A digit has come back from {found[0].undone_from:g} dB to the original on."
             )
             st.markdown("\n".join(f"- `{each.name}`: {chained.in_words(each)}." for each in found))

@@ -3,6 +3,7 @@
 The link carries run and station. Arrow keys walk: right and left along the path, down and up through the images."""
 
 import time
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -11,6 +12,9 @@ from icm.runs.run import Run
 from pages.ui import clock, decisions, inside, picker, words
 from pages.ui.run_view import SOURCES
 from pages.ui.told import nothing_yet, telling
+
+if TYPE_CHECKING:  # it imports torch, which takes seconds
+    from pages.ui.cached import SnapshotKey
 
 PLAY = 3.0  # seconds at a station while the path plays by itself
 STATIONS = 5
@@ -82,7 +86,12 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
             image = st.session_state.get("image", 0) % count
             spec = key.config.mechanisms[int(replay.batch.mechanism[image])]
             shown = stations.Shown(
-                replay, image, run_view.roles_of(run, step), mechanism_title(spec), cached.emblems(key)
+                replay,
+                image,
+                run_view.roles_of(run, step),
+                mechanism_title(spec),
+                cached.emblems(key),
+                losers,
             )
             st.html(stations.path(at))
             buttons(playing, at)
@@ -91,12 +100,20 @@ def slow_motion(run: Run, step: int, conscience: bool, losers: bool) -> None:
             st.html(stations.content(shown, at))
             if at == stations.WINS:
                 inside.door(shown.winner)
-            st.caption(
-                f"Image {image + 1} of the {count} of step {step + 1}, as the run drew them."
-                if key.own
-                else f"Image {image + 1} of {count}, from the built-in digits: {SOURCES[key.config.source]}, which the run learned from, is not here."
-            )
+            st.caption(f"Image {image + 1} of {count}: {drawn_from(key)}")
             inside.doors(run, step, on_close=inside.closed)
+
+
+def drawn_from(key: "SnapshotKey") -> str:
+    """Whether these images are those of the run's own step."""
+    config, step = key.config, key.step + 1
+    if not key.own:
+        return f"from the built-in digits, for {SOURCES[config.source]}, which the run learned from, is not here."
+    if step > config.training.steps:
+        return f"those of a step {step:,}, had the run gone on."
+    if config.device != "cpu":
+        return f"drawn anew for step {step:,}, as a GPU draws others."
+    return f"those of step {step:,}, as the run drew them."
 
 
 def buttons(playing: bool, at: int) -> None:

@@ -115,7 +115,10 @@ def start_of_the_form() -> tuple[RunConfig, str | None]:
     presets(None if base else preset)
     if base is None:
         return PRESETS[preset], None
-    base = decisions.changed_by_link(base, st.query_params)
+    try:
+        base = decisions.changed_by_link(base, st.query_params)
+    except ActionableError as error:
+        st.warning(plain(error), icon=":material/link_off:")
     st.info(
         f"The settings below are those of run {plain(like)}. Choosing a preset leaves them.",
         icon=":material/content_copy:",

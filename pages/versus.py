@@ -5,7 +5,7 @@ import streamlit as st
 from icm.runs.history import History
 from icm.runs.run import Run
 from icm.show import charts
-from pages.ui import decisions, inside, panels, picker, run_view, timeline, words
+from pages.ui import decisions, html, inside, panels, picker, run_view, timeline, words
 from pages.ui.run_view import WHILE_TRAINING, RunView, duration
 from pages.ui.told import nothing_yet, telling
 
@@ -43,6 +43,8 @@ def one_side(side: str, seen: RunView, history: History, last: int) -> None:
     timeline.timeline(f"{side} timeline", seen.run, seen.config, history, last=last, parts=(), door=side)
     if steps := seen.run.snapshots.steps():
         inside.doors(seen.run, steps[-1], history, name=side)
+        undone = run_view.role_words(history.recent().wins[0], seen.mechanisms)
+        st.html(html.chips({expert: html.undoes(undone[expert]) for expert in history.plays()}, (), side))
     panels.numbers(run_view.metrics(seen, history, of_trainer=False))
     st.caption(f"{history.last_step:,} steps in {duration(history.seconds)}")
     panels.chart(

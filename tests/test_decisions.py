@@ -9,6 +9,7 @@ from icm.config import PAPER_MECHANISMS, RunConfig
 from icm.measure.diagnosis import diagnose
 from icm.measure.doubt import reliability
 from icm.measure.evaluation import Evaluation
+from icm.measure.transfer import in_sum
 from icm.presets import PRESETS, preset
 from icm.runs.index import IndexedRun
 from icm.runs.run import Run
@@ -110,6 +111,7 @@ def test_the_remedy_is_as_many_experts_as_there_are_kinds_else_another_seed() ->
         ({"seed": "2147483648", "experts": "101"}, 4, 10),
         ({"seed": "-1", "experts": "0"}, 4, 10),
         ({"seed": "two", "experts": "²"}, 4, 10),
+        ({"seed": "9" * 5000, "experts": "9" * 5000}, 4, 10),
         ({}, 4, 10),
     ],
 )
@@ -117,6 +119,13 @@ def test_a_link_to_the_form_may_name_seed_and_experts(link: dict[str, str], seed
     base = replace(PRESETS["robust"], seed=4)
     wanted = replace(base, seed=seed, model=replace(base.model, experts=experts))
     assert changed_by_link(base, link) == wanted
+
+
+def test_fewer_experts_than_an_open_roster_begins_with_all_begin() -> None:
+    base = PRESETS["robust"]
+    base = replace(base, roster=replace(base.roster, rule="open", start=4))
+    changed = changed_by_link(base, {"experts": "3"})
+    assert (changed.model.experts, changed.roster.start) == (3, 3)
 
 
 def test_the_papers_mechanisms_are_offered_with_those_of_the_run_and_the_chosen_ones() -> None:
@@ -244,6 +253,15 @@ def test_without_owners_there_is_no_verdict_and_with_some_it_says_how_many() -> 
     assert "Only 1 of 2 mechanisms" in carried_over(measured([20.0, None], 12.0, 0.9), there, "a", "b")
 
 
+def test_what_is_gained_is_held_against_the_mechanisms_that_have_an_owner() -> None:
+    # Contrast, which leaves 1 dB, has an owner; a shift, which leaves 10, has none.
+    found = replace(measured([15.0, None], 1.0, 0.9), psnr_nothing=[1.0, 10.0])
+    assert "they gain 14.0 dB" in carried_over(found, found, "a", "b")
+    assert in_sum(found)["psnr_owner"] == 12.5  # where nobody owns, nothing is done
+    assert in_sum(found)["psnr_nothing"] == 5.5
+    assert in_sum(replace(found, psnr_owner=[None, None]))["psnr_owner"] == 5.5
+
+
 def test_of_how_many_it_is_sure_and_how_right_it_is_then_is_told() -> None:
     found = reliability(np.array([1.0, 1.0, 1.0, 0.5]), np.array([True, True, False, True]))
     said = sure_of(found, "Omniglot")
@@ -292,7 +310,19 @@ def test_all_ten_mechanisms_are_recommended_after_a_first_small_run(run: Run) ->
 
 @pytest.mark.parametrize(
     ("said", "place"),
-    [(None, 0), ("", 0), ("1", 0), ("3", 2), ("5", 4), ("9", 4), ("0", 0), ("-2", 0), ("²", 0), ("x", 0)],
+    [
+        (None, 0),
+        ("", 0),
+        ("1", 0),
+        ("3", 2),
+        ("5", 4),
+        ("9", 4),
+        ("0", 0),
+        ("-2", 0),
+        ("²", 0),
+        ("x", 0),
+        ("9" * 5000, 0),
+    ],
 )
 def test_a_link_names_one_of_five_places(said: str | None, place: int) -> None:
     assert place_in_link(said, 5) == place

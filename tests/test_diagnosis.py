@@ -133,8 +133,8 @@ def test_what_is_said_names_who_and_by_what_it_was_seen() -> None:
     assert found.evidence() == [
         "E6 idles: it wins 0.0% of 360 images.",
         "E4 has too much to do: its images are of two kinds (50%, 50%).",
-        "E2 and E5 share a kind: most of what each wins is of it.",
-        f"By their scores the images are of 6 kinds, {found.apart:.2f} apart.",
+        "E2 and E5 share a kind: no other is so much of what each wins.",
+        f"By their scores the images are of 6 kinds; those that lie apart best are {found.apart:.2f} apart.",
     ]
     assert found.roles() == {0: "one kind", 1: "one kind", 3: "one kind"} | {
         2: "shares with E5",

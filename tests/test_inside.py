@@ -52,3 +52,15 @@ def test_its_surest_wins_come_first_and_its_least_sure_last() -> None:
     ]
     assert re.findall(r"by \+(\S+?)<", inside.wins(examples([2.0, -1.0, 3.0]), 1)) == ["3.0", "2.0"]
     assert "wins none" in inside.wins(examples([-1.0]), 1)
+
+
+def test_an_expert_without_a_rival_wins_by_nothing() -> None:
+    """The only one there is, and the only player of an open roster."""
+    images = torch.rand(2, 1, 32, 32)
+    alone = Contest(torch.rand(1, 2, 1, 32, 32), torch.zeros(1, 2), torch.zeros(2, dtype=torch.long))
+    dismissed = torch.tensor([[-torch.inf, -torch.inf], [1.0, 2.0]])
+    player = Contest(torch.rand(2, 2, 1, 32, 32), dismissed, torch.ones(2, dtype=torch.long))
+    for contest, expert in ((alone, 0), (player, 1)):
+        drawn = inside.wins(Examples(images, images, contest), expert)
+        assert drawn.count("<img") == 4
+        assert "by +" not in drawn

@@ -86,7 +86,7 @@ def row(number: int) -> Row:
 
 
 SAID = {
-    1: "5 of 5 (95 %: 50 to 100 %); ten of ten from step 142 on (median)",
+    1: "5 of 5 (95 %: 50 to 100 %); one-to-one from step 142 on (median)",
     4: "who wins most of a mechanism has 10% of its images at the start, 100% at the end",
     5: "at the end 99.0% of the originals, 40% of the changed and 97.0% of the restored digits are read right",
     6: "on letters the owners' answers reach 20.2 dB (doing nothing: 8.7), and 99% go to the owner; on digits 20.2 dB and 99%",
@@ -94,7 +94,7 @@ SAID = {
     8: "one-to-one in 1 of 1, 21.0 dB",
     9: "at the end 99.0% of the originals, 40% of the changed and 97.0% of the restored digits are read right",
     10: "6 of 16 experts idle at the end (median); every mechanism has an owner of its own in 5 of 5",
-    11: "1 experts own two mechanisms or more, 0 mechanisms have no owner (medians)",
+    11: "experts that own two mechanisms or more: 1; mechanisms without an owner: 0 (medians)",
     12: "20.0 dB, doing nothing 9.0; an expert of its own in 3 of 3",
 }
 
@@ -273,6 +273,18 @@ def test_clothes_are_told_by_the_changes_that_matter_most(tmp_path: Path) -> Non
     assert [trace.x[0] for trace in drawn.data if trace.mode == "lines"] == [100, 50]
     assert drawn.data[0].customdata[0][0] == 3.0  # dB
     assert contrast(drawn.layout.xaxis2.tickfont.color, "#171614") > 4.5
+
+
+def test_clothes_of_runs_that_learned_from_different_digits_stand_side_by_side(tmp_path: Path) -> None:
+    some_clothes(tmp_path / "mnist.json")
+    said = json.loads((tmp_path / "mnist.json").read_text())
+    versions = {"builtin" if name == "mnist" else name: each for name, each in said["versions"].items()}
+    for number in range(9):
+        (tmp_path / f"other{number}.json").write_text(json.dumps({**said, "versions": versions}))
+    drawn: Any = measured.clothes(clothes.read(tmp_path), "dark")
+    assert [each.text for each in drawn.layout.annotations] == ["Digits", "Clothes", "Digits"]
+    points = [len(trace.x) for trace in drawn.data if trace.mode == "markers"]
+    assert sorted(points) == [0] * 10 + [3] * 20
 
 
 @pytest.mark.parametrize("spoilt", [{"routing_accuracy": "most"}, {"size": None}, {"ink": True}])

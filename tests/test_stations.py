@@ -79,6 +79,12 @@ def test_real_digits_and_all_answers_are_the_discriminators_lesson(shown: Shown)
     assert "0.625" in drawn
 
 
+def test_losers_are_no_lesson_where_the_rules_leave_them_out(shown: Shown) -> None:
+    real, experts = 2, 3
+    assert stations.content(shown, 4).count("<small>score") == real + experts
+    assert stations.content(replace(shown, losers=False), 4).count("<small>score") == real + 1
+
+
 def test_an_experts_work_is_named_only_where_it_has_some(shown: Shown) -> None:
     drawn = stations.content(shown, 1)
     assert "undoes up" in drawn

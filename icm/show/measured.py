@@ -34,18 +34,19 @@ def chains(found: Sequence[Chained], theme: Theme = "light") -> go.Figure:
 
 def clothes(found: Sequence[Clothes], theme: Theme = "light") -> go.Figure:
     """Of each set, as it is and after each change, the share of images that go to the owner. A dotted line stands at the set as it is."""
-    sets = list(found[0].versions)
-    counts = [len(found[0].versions[name]) for name in sets]
+    first = {name: each for each in reversed(found) for name in each.versions}  # that has the set
+    sets = list(dict.fromkeys(name for each in found for name in each.versions))
+    counts = [len(first[name].versions[name]) for name in sets]
     drawn = make_subplots(
         rows=len(sets),
         shared_xaxes=True,
         row_heights=counts,
         vertical_spacing=0.1,
-        subplot_titles=[found[0].title(name) for name in sets],
+        subplot_titles=[first[name].title(name) for name in sets],
     )
     for row, name in enumerate(sets, start=1):
         for place, each in enumerate(found):
-            versions = each.versions[name]
+            versions = each.versions.get(name, [])
             drawn.add_trace(
                 go.Scatter(
                     x=[100 * version.routing for version in versions],
@@ -57,15 +58,15 @@ def clothes(found: Sequence[Clothes], theme: Theme = "light") -> go.Figure:
                     mode="markers",
                     name=each.name,
                     legendgroup=each.name,
-                    showlegend=len(found) > 1 and row == 1,
-                    marker={"size": 11, "color": NEUTRAL[1 + place]},
+                    showlegend=len(found) > 1 and name == next(iter(each.versions)),
+                    marker={"size": 11, "color": NEUTRAL[(1 + place) % len(NEUTRAL)]},
                     hovertemplate="%{y}: %{x:.0f} % to the owner, %{customdata[0]:.1f} dB gained<br>box %{customdata[1]:.0f} % of the side, "
                     "ink %{customdata[2]:.0f} % of the picture, %{customdata[3]:.0f} % bright<extra></extra>",
                 ),
                 row=row,
                 col=1,
             )
-        drawn.add_trace(_as_it_is(found[0], name), row=row, col=1)
+        drawn.add_trace(_as_it_is(first[name], name), row=row, col=1)
     drawn.update_yaxes(autorange="reversed", automargin=True)
     drawn.update_xaxes(range=[0, 103])
     drawn.update_xaxes(title="% that go to the owner", row=len(sets), col=1)

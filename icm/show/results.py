@@ -136,7 +136,7 @@ def _check_numbers(*values: object) -> None:
 
 def one_to_one(each: Variant) -> str:
     first = each.summary["first_step_median"]
-    since = "" if first is None else f"; ten of ten from step {first:g} on (median)"
+    since = "" if first is None else f"; one-to-one from step {first:g} on (median)"
     low, high = each.summary["one_to_one_interval"]
     return f"{each.summary['one_to_one']} of {each.summary['runs']} (95 %: {100 * low:.0f} to {100 * high:.0f} %){since}"
 
@@ -228,8 +228,8 @@ def who_idles(each: Variant) -> str:
 
 def who_is_left_out(each: Variant) -> str:
     return (
-        f"{median(map(several, each.runs)):g} experts own two mechanisms or more, {median(map(unowned, each.runs)):g} mechanisms have no "
-        "owner (medians)"
+        f"experts that own two mechanisms or more: {median(map(several, each.runs)):g}; mechanisms without an owner: "
+        f"{median(map(unowned, each.runs)):g} (medians)"
     )
 
 

@@ -21,7 +21,9 @@ class Timeline:
 
     step: Int[np.ndarray, " point"]
     share: UInt8[np.ndarray, "point mechanism expert"]  # of `WHOLE`; all 0 where no image had the mechanism
-    order: list[int]  # expert i of it has the most to do with mechanism i; then the experts that are left
+    order: list[
+        int
+    ]  # of who ever played: expert i has the most to do with mechanism i; then those that are left
 
 
 def timeline(history: History, last: int) -> Timeline:
@@ -32,7 +34,9 @@ def timeline(history: History, last: int) -> Timeline:
     spans = history.spans(points, IMAGES_IN_VIEW)
     images = np.maximum(spans.wins.sum(axis=1, keepdims=True), 1)
     share = np.round(WHOLE * spans.wins / images).astype(np.uint8).transpose(0, 2, 1)
-    return Timeline(step=spans.step, share=share, order=order(win_share(history.recent().wins[0])))
+    played = history.played()
+    found = [each for each in order(win_share(history.recent().wins[0])) if each in played]
+    return Timeline(step=spans.step, share=share, order=found)
 
 
 def order(share: Float[np.ndarray, "expert mechanism"]) -> list[int]:

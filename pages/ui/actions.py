@@ -10,7 +10,7 @@ from icm.images.digits import data_root
 from icm.jobs import launch
 from icm.runs.run import LABEL_LENGTH, SHIPPED, Run
 from pages.ui.html import plain
-from pages.ui.run_view import LARGEST, RunView
+from pages.ui.run_view import LARGEST, RunView, counted
 from pages.ui.told import told
 
 
@@ -108,7 +108,7 @@ def _rename(seen: RunView) -> None:
 def _delete(seen: RunView) -> None:
     with st.popover("Delete", icon=":material/delete:"):
         st.markdown(
-            f"Delete **{plain(seen.run.label)}** with its {len(seen.run.snapshots.steps())} snapshots? This cannot be undone."
+            f"Delete **{plain(seen.run.label)}** with its {counted(len(seen.run.snapshots.steps()), 'snapshot')}? This cannot be undone."
         )
         if st.button("Delete it", type="primary", key=f"delete-{seen.run.id}"):
             with _acting(seen.run, "delete"):

@@ -56,8 +56,8 @@ def claim(
     """Changes the drawing by the mechanisms, one after the other, and plays at most `most` rounds on the result."""
     image = torch.from_numpy(seen).float()[None, None]
     changed = image
-    for mechanism in parse(specs):
-        changed = apply_one(changed, mechanism, generator_for(EVALUATION_SEED, "evaluation"))
+    for place, mechanism in enumerate(parse(specs)):
+        changed = apply_one(changed, mechanism, generator_for(EVALUATION_SEED, "evaluation", place))
     return Claim(image, changed, chain(*networks, changed, most), bool(specs))
 
 
@@ -145,18 +145,23 @@ def verdict(found: Claim) -> str:
     """Whether the newest round made the image better, in a sentence with both scores."""
     last = found.rounds[-1]
     best, own = float(last.contest.logits.max()), last.score
-    if not found.rounds[0].better:
+    if not found.rounds[0].better and own > 0:
         return (
             f"This already looks like a digit: it scores {own:+.1f} itself, and the best answer {best:+.1f}. "
             f"{badge(found.winner)} only polishes it."
+        )
+    if not found.rounds[0].better:
+        return (
+            f"Nobody makes a digit of this: it scores {own:+.1f} itself, and the best answer, of {badge(found.winner)}, "
+            f"{best:+.1f}."
         )
     if last.better:
         return (
             f"The winner's answer scores {best:+.1f}, the image itself {own:+.1f}. {how_sure(last.contest)}"
         )
     return (
-        f"The chain ends here: no answer scores higher than the image itself ({best:+.1f} against {own:+.1f}), "
-        "so nothing seems left to undo."
+        f"The chain ends here: no answer scores clearly higher than the image itself ({best:+.1f} against {own:+.1f})"
+        + (", so nothing seems left to undo." if own > 0 else ", though it does not look like a digit.")
     )
 
 

@@ -5,7 +5,7 @@ A page is widgets and calls of these functions, so that each decision has a unit
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from jaxtyping import Float
@@ -69,8 +69,14 @@ def changed_by_link(config: RunConfig, link: Mapping[str, str]) -> RunConfig:
         number_in_link(link.get("seed"), MOST_SEED),
         number_in_link(link.get("experts"), MOST_EXPERTS),
     )
-    model = config.model if not experts else replace(config.model, experts=experts)
-    return replace(config, model=model, seed=config.seed if seed is None else seed)
+    if experts:
+        start = min(config.roster.start, experts) if config.roster.rule == "open" else config.roster.start
+        config = replace(
+            config,
+            model=replace(config.model, experts=experts),
+            roster=replace(config.roster, start=start),
+        )
+    return config if seed is None else replace(config, seed=seed)
 
 
 def remedy(found: Diagnosis, seed: int) -> tuple[str, dict[str, str]]:
@@ -82,7 +88,12 @@ def remedy(found: Diagnosis, seed: int) -> tuple[str, dict[str, str]]:
 
 def number_in_link(said: str | None, most: int) -> int | None:
     """The whole number up to `most` that a link names, None for anything else."""
-    return int(said) if said and said.isascii() and said.isdecimal() and int(said) <= most else None
+    return int(said) if _is_count(said) and int(said) <= most else None
+
+
+def _is_count(said: str | None) -> TypeGuard[str]:
+    """Whether it is a whole number, of no more digits than anybody needs."""
+    return bool(said) and said.isascii() and said.isdecimal() and len(said) < 20
 
 
 def offered(known: Iterable[str], of_run: Sequence[str], chosen: Sequence[str], more: bool) -> list[str]:
@@ -93,7 +104,7 @@ def offered(known: Iterable[str], of_run: Sequence[str], chosen: Sequence[str], 
 
 def place_in_link(said: str | None, count: int) -> int:
     """Which of `count` places a link names, from 0, though a link counts from 1; the nearest when it names one beyond, else the first."""
-    return min(max(int(said), 1), count) - 1 if said and said.isascii() and said.isdecimal() else 0
+    return min(max(int(said), 1), count) - 1 if _is_count(said) else 0
 
 
 def run_like(preset: RunConfig, runs: Sequence[IndexedRun]) -> IndexedRun | None:
@@ -153,7 +164,8 @@ def mean(values: Sequence[float | None]) -> float | None:
 def carried_over(here: "Evaluation", there: "Evaluation", referred: str, name: str) -> str:
     """Markdown: whether experts and discriminator carry over from `here`, called `referred`, to `there`, called `name`."""
     on_digits, elsewhere, nothing_here, nothing_there = (
-        mean(each) for each in (here.psnr_owner, there.psnr_owner, here.psnr_nothing, there.psnr_nothing)
+        mean(each)
+        for each in (here.psnr_owner, there.psnr_owner, here.nothing_where_owned, there.nothing_where_owned)
     )
     if on_digits is None or elsewhere is None or nothing_here is None or nothing_there is None:
         return (
@@ -161,7 +173,11 @@ def carried_over(here: "Evaluation", there: "Evaluation", referred: str, name: s
             f"owner to ask about {name}, and the discriminator has nothing to carry over."
         )
     owned = sum(owner is not None for owner in here.owner)
-    of_those = "" if owned == len(here.owner) else f" Only {owned} of {len(here.owner)} mechanisms have one."
+    of_those = (
+        ""
+        if owned == len(here.owner)
+        else f" Only {owned} of {len(here.owner)} mechanisms {'has' if owned == 1 else 'have'} one."
+    )
     gain_here, gain_there = on_digits - nothing_here, elsewhere - nothing_there
     experts = experts_verdict(gain_here, gain_there)
     discriminator = discriminator_verdict(here.routing_accuracy, there.routing_accuracy)

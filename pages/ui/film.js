@@ -2,11 +2,15 @@
 // so that a move of the playhead finds its picture in memory.
 
 const AT_ONCE = 6 // pictures fetched at the same time
-const films = new Map() // address -> picture, or the promise of one
+const RUNS_KEPT = 3 // whose pictures stay in memory: those that were looked at last
+const films = new Map() // address -> picture, null while it is fetched
+let looked = [] // the places of these runs' pictures, the newest look first
 
 function loadFilm(view, draw) {
   const { film } = view.data
   if (!film) return
+  looked = [placeOf(film), ...looked.filter((place) => place !== placeOf(film))].slice(0, RUNS_KEPT)
+  for (const address of films.keys()) if (!looked.some((place) => address.startsWith(place))) films.delete(address)
   const copy = film.steps.length || film.copy === null ? [] : [copyOf(film)]
   const wanted = ["digits", ...copy, ...film.steps.map(named)].map((name) => frame(film, name)).filter((each) => !films.has(each))
   const next = async () => {
@@ -28,7 +32,8 @@ function loadFilm(view, draw) {
 
 const named = (step) => String(step).padStart(6, "0")
 const copyOf = (film) => `copy_${named(film.copy)}`
-const frame = (film, name) => `film/${film.run}/${film.version}/${name}.webp`
+const placeOf = (film) => `film/${film.run}/${film.version}/`
+const frame = (film, name) => `${placeOf(film)}${name}.webp`
 
 // The newest picture up to a step that is here. Before the competition the newest one of the identity phase.
 function pictureAt({ data: { film } }, now) {

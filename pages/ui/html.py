@@ -69,14 +69,14 @@ def picture(image: Picture, words: str, style: str = "") -> str:
     return f"<img src='{source}' alt='{words}' title='{words}'{styled}>"
 
 
-def door(expert: int, words: str = "", shield: str = "") -> str:
-    """An expert's badge, and what it is known for: a button that opens its inside, on a page that has `inside.doors`.
+def door(expert: int, words: str = "", shield: str = "", name: str = "") -> str:
+    """An expert's badge, and what it is known for: a button that opens its inside, on a page that has `inside.doors` of that name.
 
     `shield` is HTML before the badge."""
     known = f", {escape(words, quote=True)}" if words else ""
     said = f"<small>{escape(words)}</small>" if words else ""
     return (
-        f"<button type='button' class='icm-door' data-inside='{expert}' aria-haspopup='dialog' style='--colour:{colour(expert)}' "
+        f"<button type='button' class='icm-door' data-inside='{expert}' data-door='{name}' aria-haspopup='dialog' style='--colour:{colour(expert)}' "
         f"title='What is inside {badge(expert)}' aria-label='{badge(expert)}{known}'>{shield}<b>{badge(expert)}</b>{said}</button>"
     )
 
@@ -159,9 +159,9 @@ def pair_figure(before: Picture, after: Picture, words: tuple[str, str], below: 
     return f"<figure>{picture(before, words[0])}{picture(after, words[1], 'margin-top:4px')}<small>{escape(below)}</small></figure>"
 
 
-def chips(by_expert: Mapping[int, str], unowned: Sequence[str]) -> str:
-    """For each of these experts a chip in its colour with these words; then the mechanisms that nobody owns."""
-    found = [door(expert, words) for expert, words in by_expert.items()]
+def chips(by_expert: Mapping[int, str], unowned: Sequence[str], name: str = "") -> str:
+    """For each of these experts a chip in its colour with these words, a door of that name; then the mechanisms that nobody owns."""
+    found = [door(expert, words, name=name) for expert, words in by_expert.items()]
     if unowned:
         found.append(f"<i>owned by nobody: {escape(', '.join(unowned))}</i>")
     return f"<style>{CHIPS_STYLE}</style><div class='icm-chips'>{''.join(found)}</div>"

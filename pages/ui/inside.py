@@ -64,6 +64,7 @@ def doors(
         seen = run_history(run, run.config()).until(step) if history is None else history
         if expert not in seen.plays():
             closed()
+            st.toast(f"{badge(expert)} does not play at this step.", icon=":material/person_off:")
         else:
             shown = st.dialog(f"Inside {badge(expert)}", width="large", on_dismiss=on_close)
             shown(inside)(run, step, expert, seen)
@@ -197,8 +198,9 @@ def won_over_time(run: Run, expert: int, history: History) -> None:
 
 def wins(seen: "Examples", expert: int) -> str:
     """HTML: the images that it won with the largest and the smallest lead, each with its answer."""
-    best = seen.contest.logits.topk(2, dim=0).values
-    lead = (best[0] - best[1]).tolist()
+    players = seen.contest.players()
+    best = seen.contest.logits.topk(min(2, len(players)), dim=0).values
+    lead = (best[0] - best[-1]).tolist()
     mine = sorted(
         (at for at, by in enumerate(seen.contest.winner.tolist()) if by == expert), key=lambda at: -lead[at]
     )
@@ -211,7 +213,7 @@ def wins(seen: "Examples", expert: int) -> str:
                 seen.transformed[at, 0].numpy(),
                 seen.contest.answers[expert, at, 0].numpy(),
                 ("input", badge(expert)),
-                f"by {lead[at]:+.1f}",
+                f"by {lead[at]:+.1f}" if len(players) > 1 else "",
             )
             for at in chosen
         ]

@@ -31,8 +31,8 @@ def steady() -> None:
 
 
 def heading(seen: RunView) -> None:
-    """Which run it is, and its state; to be called inside a horizontal container."""
-    st.header(run_view.title(seen), anchor=False, width="content")
+    """What run it is, and its state; to be called inside a horizontal container, below the box that has its label."""
+    st.header(run_view.run_of(seen), anchor=False, width="content")
     state_badge(seen.state)
 
 

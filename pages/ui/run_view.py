@@ -98,10 +98,14 @@ def latest(runs: Sequence[IndexedRun]) -> RunView | None:
 
 
 def title(seen: RunView) -> str:
-    """Markdown: which run it is, by label, preset, seed and digits."""
+    """Markdown: which run it is, by label and by what it is a run of."""
+    return (f"{plain(seen.run.label)} · " if seen.run.label != seen.run.id else "") + run_of(seen)
+
+
+def run_of(seen: RunView) -> str:
+    """Markdown: preset, seed and images."""
     source = SOURCES.get(seen.config.source, seen.config.source)
-    name = f"{seen.run.label} · " if seen.run.label != seen.run.id else ""
-    return plain(f"{name}{seen.config.preset} · seed {seen.config.seed} · {source}")
+    return plain(f"{seen.config.preset} · seed {seen.config.seed} · {source}")
 
 
 def when(created: float) -> str:
@@ -228,7 +232,7 @@ def table_row(found: IndexedRun) -> dict[str, object]:
             "state": found.state,
             "preset": found.config.preset,
             "seed": found.config.seed,
-            "digits": SOURCES.get(found.config.source, found.config.source),
+            "images": SOURCES.get(found.config.source, found.config.source),
             "step": found.last_step,
             "of": min(found.config.training.steps, LARGEST),
             "one-to-one": "–" if count is None else f"{count} of {len(found.config.mechanisms)}",

@@ -16,7 +16,7 @@ from icm.presets import preset
 from pages.ui import decisions, pictures
 from pages.ui.decisions import MOST_EXPERTS, MOST_SEED
 from pages.ui.html import plain
-from pages.ui.run_view import SOURCES
+from pages.ui.run_view import SOURCES, counted
 from pages.ui.told import told
 
 COLUMNS = 5  # mechanisms in a row
@@ -238,9 +238,9 @@ def about_experts(config: RunConfig) -> str:
             f"{mechanisms} mechanisms {mechanisms} should play in the end."
         )
     if experts > mechanisms:
-        return f"{experts} experts for {mechanisms} mechanisms: at least {experts - mechanisms} should end up idle."
+        return f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: at least {experts - mechanisms} should end up idle."
     if experts < mechanisms:
-        return f"{experts} experts for {mechanisms} mechanisms: some must serve several, or leave some mechanisms to nobody."
+        return f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: some must serve several, or leave some mechanisms to nobody."
     return ""
 
 

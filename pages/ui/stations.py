@@ -20,7 +20,7 @@ NAMES = (
     "The discriminator learns",
 )
 SENTENCES = (
-    "Somebody has changed a digit by one of ten [mechanisms|mechanism], and tells nobody by which. The experts see only what came out.",
+    "Somebody has changed a digit by one of several [mechanisms|mechanism], and tells nobody by which. The experts see only what came out.",
     "Every [expert] gets the same image and returns the image that it would rather see. They are small networks; at the start they all "
     "copy, so that each answer is a digit, and small differences decide who goes where.",
     "The [discriminator] has been shown digits that nobody changed, and says by a [score] how much each answer looks like one of them. "
@@ -28,8 +28,9 @@ SENTENCES = (
     "The best score takes the image, and only the [winner] learns from it. Red pixels should get brighter, blue ones darker: that way "
     "the discriminator would like the answer better. If all learned from all, all would become one average expert. So who is "
     "a little ahead on one kind of image gets its lessons, pulls further ahead, and leaves the rest to others.",
-    "Real are digits that nobody changed; fake are the answers to this image, those of the losers too. A loser's answer teaches the "
-    "discriminator what a digit does not look like, and its expert nothing. Without the losers it would know only good answers.",
+    "Real are digits that nobody changed; fake are the answers to this image. Those of the losers too, unless the rules leave them out: a "
+    "loser's answer teaches the discriminator what a digit does not look like, and its expert nothing. Without the losers it would know "
+    "only good answers.",
 )
 WINS = 3  # the station of the winner
 REAL_SHOWN = 5
@@ -44,6 +45,7 @@ class Shown:
     roles: Sequence[str]
     mechanism: str  # in words; the truth, for the reader alone
     emblems: Sequence[str] = ()  # of each expert, the address of a picture
+    losers: bool = True  # whether the discriminator learns from their answers too
 
     @property
     def winner(self) -> int:
@@ -150,6 +152,7 @@ def _lesson(shown: Shown) -> str:
             by=expert,
         )
         for expert, score in shown.scores.items()
+        if shown.losers or expert == shown.winner
     ]
     return (
         f"<h4>These should score higher</h4>{html.grid_of_figures(real)}"

@@ -25,7 +25,7 @@ def ownership(then: History, mechanisms: list[str]) -> None:
             "mechanism": mechanisms,
             "owner": ["none" if owner is None else badge(owner) for owner in owners(share)],
             "best share": [f"{100 * best:.0f} %" for best in share.max(axis=0)],
-            **by_expert(overall.T),
+            **by_expert(overall.T, "", then.played()),
         },
         hide_index=True,
     )
@@ -36,8 +36,8 @@ def ownership(then: History, mechanisms: list[str]) -> None:
     st.dataframe(
         {
             "mechanism": mechanisms,
-            **by_expert(share.T.round(2), ", share"),
-            **by_expert(recent.score[0].T.round(2), ", mean score"),
+            **by_expert(share.T.round(2), ", share", then.played()),
+            **by_expert(recent.score[0].T.round(2), ", mean score", then.played()),
         },
         hide_index=True,
     )
@@ -51,7 +51,7 @@ def points(history: History) -> None:
     st.dataframe(
         {
             "step": lines.step,
-            **by_expert(shares.round(1), ", %"),
+            **by_expert(shares.round(1), ", %", history.played()),
             "PSNR, dB": lines.psnr.round(2),
             "winners' loss": lines.losses[:, 0].round(3),
             "discriminator's loss": lines.losses[:, 1].round(3),
@@ -75,6 +75,6 @@ def answers(run: Run, step: int, mechanisms: list[str]) -> None:
         st.caption(f"Scores of everyone's answers to the images above, after step {step:,}.")
 
 
-def by_expert(table: Num[np.ndarray, "row expert"], what: str = "") -> dict[str, np.ndarray]:
-    """The columns of a table, one for each expert, by the expert's badge followed by `what`."""
-    return {f"{badge(expert)}{what}": column for expert, column in enumerate(table.T)}
+def by_expert(table: Num[np.ndarray, "row expert"], what: str, of: list[int]) -> dict[str, np.ndarray]:
+    """The columns of a table that belong to these experts, by the expert's badge followed by `what`."""
+    return {f"{badge(expert)}{what}": table[:, expert] for expert in of}

@@ -6,7 +6,8 @@ const tables = new WeakMap() // list -> what was chosen here, and which choice i
 
 export default function ({ data, parentElement, setStateValue }) {
   const list = parentElement.querySelector("ul")
-  if (!list.childElementCount) list.append(...data.tiles.map(() => blank()))
+  while (list.childElementCount > data.tiles.length) list.lastElementChild.remove()
+  while (list.childElementCount < data.tiles.length) list.append(blank())
   // What the script showed before it heard of the newest choice does not undo it.
   const kept = tables.get(list) ?? { asked: data.heard }
   tables.set(list, kept)

@@ -7,7 +7,8 @@
 const AXIS = 30 // CSS pixels below the rows, for steps and events
 const HEAD = 20 // above them, for the experts' names
 const GAP = 3 // between two rows
-const NARROW = { without: 620, with: 900 } // less wide, without or with a film, the pictures stand one below the other
+// Less wide, without a film, or with one of ten experts, or for each expert more, the pictures stand one below the other.
+const NARROW = { without: 620, with: 900, more: 34 }
 const SPACE = 12 // between two pictures that stand side by side
 const FULL_PLAY = 9000 // ms to play a whole run
 const REST = 350 // ms after the last key before the script hears of it
@@ -36,7 +37,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function lay() {
     const width = root.clientWidth
-    const narrow = width < NARROW[data.film ? "with" : "without"]
+    const narrow = width < (data.film ? NARROW.with + NARROW.more * Math.max(0, data.order.length - 10) : NARROW.without)
     root.classList.toggle("narrow", narrow)
     view.layout = layoutOf(data, width, narrow)
     for (const [name, canvas] of Object.entries(canvases)) {
@@ -195,7 +196,10 @@ export default function ({ data, parentElement, setStateValue }) {
   find(".newest").onclick = () => (go(null), send())
 
   // A canvas that gets another size is empty until it is drawn: at once, or the screen would show it so.
+  // Streamlit lets only the newest run of this script clean up: each lets go of the one before.
+  kept.watcher?.disconnect()
   const watcher = new ResizeObserver(() => (lay(), drawNow()))
+  kept.watcher = watcher
   watcher.observe(root)
   lay()
   drawNow()
@@ -222,7 +226,7 @@ function layoutOf(data, width, narrow) {
   const ending = alone ? 34 : 8 // the owner's badge stands at the end of its row where no ribbons go on from there
   const box = (wide) => ({ width: wide, height })
   if (narrow) {
-    const cell = Math.min(34, Math.floor((width - SPACE) / (data.experts + 2)) - 1) // with the digit before and after
+    const cell = Math.min(34, Math.floor((width - SPACE) / (data.order.length + 2)) - 1) // with the digit before and after
     return {
       row,
       narrow,
@@ -233,7 +237,7 @@ function layoutOf(data, width, narrow) {
     }
   }
   const cell = row - GAP
-  const film = data.film ? data.experts * (cell + 1) : 0
+  const film = data.film ? data.order.length * (cell + 1) : 0
   const ribbons = alone ? 0 : Math.round(Math.min(220, Math.max(140, width * 0.15)))
   const time = width - ribbons - film - (ribbons ? SPACE : 0) - (film ? SPACE : 0)
   return {

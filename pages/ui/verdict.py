@@ -21,9 +21,9 @@ if TYPE_CHECKING:  # it needs torch, which takes seconds to import
     from pages.ui.cached import Judged
 
 HELP = (
-    "Nothing is looked at but the discriminator's scores of every expert's answers to held-out digits, changed by the run's "
-    "mechanisms. Images whose scores are alike are of one kind, and there are as many kinds as make them lie apart best. How far "
-    "apart is their silhouette: at 0 they are one heap, at 1 nothing lies between them. A good number of experts is the number of kinds."
+    "Nothing is looked at but the discriminator's scores of every expert's answers to held-out images, changed by the run's "
+    "mechanisms. Images whose scores are alike are of one kind: there are as many kinds as lie apart best, and a kind that is "
+    "clearly two is split. How far they lie apart before that is their silhouette: at 0 they are one heap, at 1 nothing lies between them. A good number of experts is the number of kinds."
 )
 ICONS = {
     "right": ":material/check_circle:",

@@ -155,6 +155,8 @@ def test_a_bad_run_breaks_no_page(store: RunStore, example: Path, damage: str) -
         "draw": with_a_drawing("draw.py", run="bad"),
         "compare": show("compare.py", run="bad"),
         "round": show("round.py", run="bad"),
+        "guess": show("guess.py", run="bad"),
+        "learn": show("learn.py", run="bad", screen="4"),
         "versus": show("versus.py", left="bad", right="sound"),
     }
     for page, app in opened.items():

@@ -121,6 +121,19 @@ def test_one_tap_changes_the_mechanism_and_the_link_keeps_it(page: Page, server:
     expect(page.get_by_text("original unknown")).to_be_visible()
 
 
+def test_more_mechanisms_come_and_go_again(page: Page, server: str) -> None:
+    page.goto(f"{server}/draw")
+    expect_claim(page)
+    tiles = page.get_by_role("button", name=re.compile("^Change it by "))
+    expect(tiles).to_have_count(10)
+    for count in (20, 10):
+        settled(page)
+        page.get_by_text("More", exact=True).click()
+        expect(tiles).to_have_count(count)
+    tiles.last.click()
+    expect_claim(page, r"undoes noise$")
+
+
 def test_the_link_keeps_a_strength_and_under_its_slider_is_the_owners_curve(page: Page, server: str) -> None:
     page.goto(f"{server}/draw?mechanisms=right:3,rot45:2,noise:99")
     expect(page.locator(".icm-path").first.get_by_text("Changed: right, noise")).to_be_visible()

@@ -103,7 +103,11 @@ def test_a_digit_that_was_given_on_draw_can_be_guessed_with(page: Page, server: 
     expect(page.locator(CARDS)).to_have_count(10)
     changed = page.locator(".after canvas")
     before = changed.evaluate("canvas => canvas.toDataURL()")
+    page.locator(CARDS).first.click()
+    expect(page.locator(f"{CARDS}.open")).to_have_count(10)
+    settled(page)
     page.get_by_text("Use my drawing").click()
+    expect(page.locator(f"{CARDS}.open")).to_have_count(0)  # a bet on another digit says nothing of this one
     wait_until(
         page, lambda: changed.evaluate("canvas => canvas.toDataURL()") != before, "another digit is changed"
     )

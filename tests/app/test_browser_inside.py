@@ -195,6 +195,23 @@ def test_side_by_side_a_badge_leads_inside_the_expert_of_its_own_run(
     expect(dialog.get_by_text("over the strength of right")).to_be_visible()
 
 
+def test_side_by_side_keys_alone_open_the_inside_of_an_expert_of_either_run(
+    page: Page, server: str, boxed: Run, finished: Run
+) -> None:
+    page.goto(f"{server}/versus?left=finished&right=boxed")
+    open_doors(page, 2)
+    settled(page)
+    for side, count in (("left", 3), ("right", 10)):
+        badges = page.locator(f"button[data-door={side}]")
+        expect(badges).to_have_count(count)
+        badges.last.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text(f"Fingerprint of E{count - 1}")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+
+
 def test_a_card_of_guess_who_that_lies_open_leads_inside(page: Page, server: str, boxed: Run) -> None:
     page.goto(f"{server}/guess?run=boxed")
     card = page.locator(".cards button").nth(2)

@@ -102,6 +102,35 @@ def test_a_drag_moves_picture_and_film_without_the_script_which_follows_on_relea
     expect(canvas).to_have_attribute("data-step", "60")
 
 
+# Counts in `watched` who watches the size of the picture. Each may keep all that was drawn before.
+WATCHED = """
+window.watched = 0
+window.ResizeObserver = class extends ResizeObserver {
+  observe(element, options) {
+    if (element.classList?.contains('timeline')) { this.counted = true; watched++ }
+    super.observe(element, options)
+  }
+  disconnect() {
+    if (this.counted) { this.counted = false; watched-- }
+    super.disconnect()
+  }
+}"""
+
+
+def test_a_picture_that_is_shown_anew_again_and_again_is_watched_once(
+    page: Page, server: str, finished: Run
+) -> None:
+    page.add_init_script(WATCHED)
+    page.goto(f"{server}/monitor?run=finished")
+    canvas = picture(page)
+    settled(page)
+    for step in (40, 20, 10):
+        page.mouse.click(*place_of(canvas, step, last=60, row=1))
+        expect(page).to_have_url(re.compile(f"step={step}"))
+        at_rest(page)
+    assert page.evaluate("watched") == 1
+
+
 def test_the_word_under_the_pointer_is_what_the_rows_say(page: Page, server: str, finished: Run) -> None:
     history = run_history(finished, finished.config())
     point = int(history.points(np.array([30]))[0])
