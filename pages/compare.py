@@ -61,7 +61,7 @@ def choices(run: Run, labels: list[str]) -> tuple[str, Look, int, int]:
         key="look",
         bind="query-params",
         format_func=LOOK_WORDS.__getitem__,
-        help="As MNIST was made: ink in a box of 20 pixels, centred by mass, thin strokes widened. "
+        help="As MNIST was made: ink in a box of 20 pixels, centred by mass; thin strokes are widened too. "
         "As they are: the whole picture shrunk. The look decides what the discriminator makes of it.",
     )
     mechanism = labels.index(
@@ -127,7 +127,7 @@ def answers(groups: "list[Group]", owner: int | None, label: str, referred: str)
         )
         st.caption(
             "Framed: the answer that the discriminator scored highest, which won. "
-            f"Owner: the expert that wins most of this mechanism's images among {referred}. A pointer on an answer shows its score.",
+            f"Owner: the expert that wins more than half of this mechanism's images among {referred}. A pointer on an answer shows its score.",
             width="stretch",
         )
 

@@ -88,7 +88,7 @@ with st.container(width=SENTENCE):
         words.said(
             "Ten small [networks|network], the [experts|expert], compete to undo ten unknown **causal** [mechanisms|mechanism] that change "
             "digits, and nobody tells them which is which. Each comes to undo one. What is learned apart can be reused apart: on letters "
-            "never seen, and in chains."
+            "never seen, and in most chains of two."
         )
     )
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 LEGEND = (
-    "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds what makes it dependable, "
-    "`quick` is the small one, with four mechanisms."
+    "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds a conscience and three "
+    "other changes and takes fewer steps, `quick` is the small one, with four mechanisms."
 )
 BEYOND = "Beyond the paper"
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
@@ -99,7 +99,7 @@ def of_clothes(found: Sequence[Clothes]) -> None:
         with right:
             st.markdown(BEYOND)
             st.caption(
-                "Clothes (Fashion-MNIST) are larger than digits, darker, patterned, and have more ink. One property at a time is "
+                "Clothes (Fashion-MNIST) are larger than digits, darker, and have more ink. One property at a time is "
                 "changed: clothes are made more like digits, and digits more like clothes. What is to blame makes the first better and the second worse. Size changes the ink too: the points tell how much."
             )
             st.markdown("\n".join(f"- `{each.name}`: {clothes.in_words(each)}." for each in found))
@@ -200,7 +200,7 @@ st.title("Results", anchor=False)
 st.html(
     words.said(
         "Is it always so, with every seed? What if there are six [experts|expert], or sixteen, or one large [network]? "
-        "The paper's experiments, made again, and what came of them."
+        "The paper's experiments, made again as far as they have been run, and what came of them."
     )
 )
 with telling():

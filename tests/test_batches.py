@@ -6,7 +6,7 @@ import torch
 
 from icm.images.batches import draw_batch, generator_for, split_halves
 from icm.images.digits import load_digits
-from icm.images.mechanisms import parse
+from icm.images.mechanisms import apply_one, parse
 
 
 def test_the_halves_are_disjoint_and_together_everything() -> None:
@@ -34,6 +34,17 @@ def test_a_batch_draws_each_side_from_its_own_half(root: Path) -> None:
     assert set(drawn) <= set(halves.canonical[:, 0, 0, 0].tolist())
     drawn = (batch.original[:, 0, 0, 0] * 255).round().to(torch.uint8).tolist()
     assert set(drawn) <= set(halves.transformed[:, 0, 0, 0].tolist())
+
+
+def test_each_transformed_image_is_its_original_changed_by_its_mechanism(root: Path) -> None:
+    halves = split_halves(load_digits("builtin", root).train, seed=0)
+    mechanisms = parse(["right", "contrast", "up"])
+    batch = draw_batch(halves, mechanisms, 16, generator_for(0, "batch", 3))
+    assert set(batch.mechanism.tolist()) == {0, 1, 2}
+    for original, transformed, mechanism in zip(
+        batch.original.split(1), batch.transformed, batch.mechanism.tolist()
+    ):
+        assert torch.equal(transformed, apply_one(original, mechanisms[mechanism], torch.Generator())[0])
 
 
 def test_batch_n_depends_on_seed_and_n_alone(root: Path) -> None:

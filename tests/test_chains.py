@@ -43,7 +43,11 @@ def test_perfect_experts_undo_every_chain_and_fewer_rounds_undo_less(root: Path)
         held_out.test[:4],
         chains_of(mechanisms, 2, most=99),
         held_out.test_labels[:4],
-        lambda shown: held_out.test_labels[: len(shown)],
+        lambda shown: torch.where(
+            (shown - as_images(held_out.test[:4])).square().mean(dim=(1, 2, 3)) < 0.03,
+            held_out.test_labels[:4],
+            -1,  # what is not restored is read wrongly
+        ),
     )
     assert (first.mechanisms, second.mechanisms) == (["right", "contrast"], ["contrast", "right"])
     for each in (first, second):

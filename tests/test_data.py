@@ -84,7 +84,7 @@ def test_mnist_is_padded_to_32(whole: Path) -> None:
     assert digits.test_labels.dtype == torch.long
 
 
-def test_mnist_is_read_packed_from_a_folder_that_nobody_can_write(mnist: Path, monkeypatch) -> None:
+def test_mnist_is_read_packed_and_nothing_is_written_beside_it(mnist: Path, monkeypatch) -> None:
     parts = []
     for name in FILES:
         plain = mnist / "MNIST" / "raw" / name

@@ -140,7 +140,7 @@ def test_the_papers_mechanisms_are_offered_with_those_of_the_run_and_the_chosen_
 
 
 def test_why_a_preset_has_no_time_is_said() -> None:
-    assert "at most 66 s" in timed_in_words(66.0, training=True, timing=True)
+    assert "about 66 s" in timed_in_words(66.0, training=True, timing=True)
     assert "could not be timed" in timed_in_words(None, training=True, timing=False)
     assert "not timed while" in timed_in_words(None, training=True, timing=True)
     assert "being timed" in timed_in_words(None, training=False, timing=True)

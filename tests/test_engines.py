@@ -12,7 +12,7 @@ from safetensors.numpy import load, save
 from torch._ops import _OpNamespace
 
 from benchmarks.textbook import Sampled, Textbook, of_expert
-from icm.config import ModelConfig, RunConfig
+from icm.config import ModelConfig, RunConfig, TrainingConfig
 from icm.images.batches import Batch, generator_for
 from icm.method import engine
 from icm.method.engine import DeviceError, Engine, choose_engine
@@ -25,6 +25,7 @@ ENGINES = {"loop": Engine(experts="loop"), "stacked": Engine(experts="stacked")}
 # Norm batch whose statistics have the gradient of a sample.
 SAMPLE = "batch, sampled"
 FORMS = ["none", "group", "batch", SAMPLE]
+PAPERS = TrainingConfig()
 
 
 def model_of(form: str) -> ModelConfig:
@@ -40,8 +41,10 @@ def model_of(form: str) -> ModelConfig:
     )
 
 
-def make_state(form: str, engine: Engine, dtype: torch.dtype) -> TrainState:
-    config = RunConfig(model=model_of(form))
+def make_state(
+    form: str, engine: Engine, dtype: torch.dtype, training: TrainingConfig = PAPERS
+) -> TrainState:
+    config = RunConfig(model=model_of(form), training=training)
     state = init_state(config, generator_for(3, "weights"), torch.device("cpu"), engine)
     state.experts.to(dtype)
     state.discriminator.to(dtype)
@@ -77,12 +80,29 @@ def test_two_steps_in_float64_are_the_textbook_loops(
         output = train_step(state, canonical, transformed)
         assert output.contest.winner.tolist() == winner.tolist()
 
+    compare_weights(state, textbook)
+
+
+def compare_weights(state: TrainState, textbook: Textbook) -> None:
     for index, expert in enumerate(textbook.experts):
         for mine, theirs in zip(of_expert(state.experts, index), expert.parameters(), strict=True):
             torch.testing.assert_close(mine, theirs.detach(), rtol=0, atol=1e-10)
     pairs = zip(state.discriminator.parameters(), textbook.discriminator.parameters(), strict=True)
     for mine, theirs in pairs:
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-10)
+
+
+def test_a_step_is_as_large_as_it_is_set_and_falls_with_the_cooldown(batch: Batch) -> None:
+    training = TrainingConfig(steps=2, learning_rate=3e-3, cooldown=1.0)
+    state = make_state("none", ENGINES["loop"], torch.float64, training)
+    textbook = textbook_with_the_weights_of(state, torch.float64)
+    for rate in (3e-3, 1.5e-3):
+        for adam in (*textbook.expert_adams, textbook.discriminator_adam):
+            adam.param_groups[0]["lr"] = rate
+        canonical, transformed = batch.canonical.double(), batch.transformed.double()
+        textbook.step(canonical, transformed)
+        train_step(state, canonical, transformed)
+    compare_weights(state, textbook)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

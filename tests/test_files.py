@@ -97,7 +97,9 @@ def relabelled(path: Path, change) -> None:
 
 def test_arrays_come_back_with_their_types_and_shapes(tmp_path: Path) -> None:
     write_arrays(tmp_path / "a", ARRAYS)
-    for name, values in read_arrays(tmp_path / "a").items():
+    found = read_arrays(tmp_path / "a")
+    assert found.keys() == ARRAYS.keys()
+    for name, values in found.items():
         np.testing.assert_array_equal(values, ARRAYS[name], strict=True)
 
 

@@ -10,8 +10,9 @@ import torch
 from icm.config import ConscienceConfig, ModelConfig, RosterConfig, RunConfig
 from icm.images.batches import Batch, generator_for
 from icm.measure.evaluation import networks, play, psnr
+from icm.method.competition import Contest
 from icm.method.engine import PLAIN, Engine
-from icm.method.roster import Roster, resemblance
+from icm.method.roster import NEWEST, Roster, resemblance
 from icm.method.state import TrainState, init_state, load_arrays, to_arrays
 from icm.method.training import review_roster, start_competition, train_step
 from icm.method.weights import weights
@@ -182,6 +183,10 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
     identity = replace(RunConfig().identity, perturbation=0.0)
     train_step(state, batch.canonical, batch.transformed)
     state.step, state.expert_adam.clock[3], state.bias[3] = 20, 7, 2.0
+    for moment in (*state.expert_adam.mean, *state.expert_adam.square):
+        moment[3] = 1.0
+    for statistic in state.experts.statistics:
+        statistic[:, 3] = 9.0
     state.roster.share[:3] = 1 / 3
     state.roster.alike[:] = 0
     review_roster(state, identity, generator_for(1, "perturbation", 20))
@@ -190,7 +195,28 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
     for values, kept in zip(state.experts.parameters(), first):
         assert torch.equal(values[3], kept)
     assert (int(state.expert_adam.clock[3]), float(state.bias[3])) == (0, 0.0)
-    assert not any(moment[3].any() for moment in state.expert_adam.mean)
+    for moments in (state.expert_adam.mean, state.expert_adam.square):
+        assert not any(moment[3].any() for moment in moments)
+    assert not any((statistic[:, 3] == 9).any() for statistic in state.experts.statistics)
+
+
+def test_what_it_looks_at_is_who_would_win_by_score_alone(batch: Batch) -> None:
+    """Here the conscience gives every image to expert 0, though expert 1 scores better on three of four, and 2 on the last."""
+    roster = state_with(OPEN).roster
+    assert roster is not None
+    logits = torch.tensor([[0.0] * 4, [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0]])
+    answers = torch.rand(3, 4, 1, 32, 32)
+    contest = Contest(answers, logits, torch.zeros(4, dtype=torch.long))
+    alike = resemblance(answers, torch.tensor([1, 1, 1, 2]))
+    for _ in range(2):
+        roster.look(contest)
+    twice = 1 - (1 - NEWEST) ** 2  # the weight of what was so both times, in a mean that begins at 0
+    torch.testing.assert_close(roster.share[:3], twice * torch.tensor([0.0, 0.75, 0.25]))
+    again = 2 - NEWEST  # and in a sum
+    torch.testing.assert_close(roster.seen[:3], again * torch.tensor([0.0, 3.0, 1.0]))
+    sums = torch.stack([torch.zeros(()), alike[:3].sum(), alike[3]])
+    torch.testing.assert_close(roster.alike[:3], again * sums.to(roster.alike.dtype))
+    assert not roster.share[3:].any()
 
 
 def test_nobody_is_hired_when_the_conscience_ends_too_soon_to_give_it_work(batch: Batch) -> None:

@@ -1,6 +1,8 @@
 """Rows and states agree, whatever was lost or damaged, and a full disk costs no saved state."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,28 @@ def test_rows_are_on_disk_before_a_state_that_knows_them(
     assert len(saves) == 4  # at the start, and every fourth step
     for index in saves:
         assert calls[index - 2 : index] == ["metrics.jsonl", "history.f8"]
+
+
+def test_what_is_written_whole_or_flushed_is_asked_onto_the_disk_before_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(file: int) -> None:
+        calls.append("folder" if stat.S_ISDIR(os.fstat(file).st_mode) else "file")
+        sync(file)
+
+    def replaced(path: Path, target: Path) -> Path:
+        calls.append("name")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    files.write_whole(tmp_path / "whole", b"all of it")
+    assert calls == ["file", "name", "folder"]
+    files.flush(tmp_path / "whole")
+    assert calls[3:] == ["file"]
 
 
 def test_a_lost_history_is_made_again_from_the_rows(stopped: Run, root: Path) -> None:

@@ -118,7 +118,9 @@ def test_snapshots_come_back_and_an_unknown_step_lists_the_known(run: Run) -> No
     run.snapshots.save(50, arrays)
     run.snapshots.save(0, arrays)
     assert run.snapshots.steps() == [0, 50]
-    for name, values in run.snapshots.read(50).items():
+    found = run.snapshots.read(50)
+    assert found.keys() == arrays.keys()
+    for name, values in found.items():
         np.testing.assert_array_equal(values, arrays[name], strict=True)
     with pytest.raises(StoreError, match="no snapshot of step 7; known: 0, 50"):
         run.snapshots.read(7)

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -28,9 +29,13 @@ def tensor(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def small_state(start: str = "independent", experts: int = 3) -> TrainState:
+def small_state(
+    start: str = "independent", experts: int = 3, norm: Literal["none", "batch"] = "none"
+) -> TrainState:
     config = RunConfig(
-        model=ModelConfig(experts=experts, filters=6, discriminator_filters=2, discriminator_hidden=5),
+        model=ModelConfig(
+            experts=experts, filters=6, norm=norm, discriminator_filters=2, discriminator_hidden=5
+        ),
         identity=IdentityConfig(start=start),  # pyright: ignore[reportArgumentType]
     )
     return init_state(config, generator_for(1, "weights"), torch.device("cpu"))
@@ -124,17 +129,28 @@ def test_identity_initialisation_makes_copyists(batch: Batch) -> None:
     assert errors[-1] < errors[0] / 4
 
 
-def test_a_shared_start_hands_out_perturbed_copies_of_the_first_expert(batch: Batch) -> None:
-    state = small_state("shared", experts=5)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_shared_start_hands_out_perturbed_copies_of_the_first_expert(
+    norm: Literal["none", "batch"], batch: Batch
+) -> None:
+    state = small_state("shared", experts=5, norm=norm)
     assert len(identity_step(state, batch.transformed, target_error=1e-9)) == 1
     first = [parameter[0].detach().clone() for parameter in state.experts.parameters()]
+    statistics = [statistic[:, :1].clone() for statistic in state.experts.statistics]
+    assert len(statistics) == (2 if norm == "batch" else 0)
 
     start_competition(
         state, IdentityConfig(start="shared", perturbation=0.05), generator_for(1, "perturbation")
     )
 
+    for statistic, old in zip(state.experts.statistics, statistics, strict=True):
+        assert not torch.equal(old, torch.zeros_like(old)), "the identity phase has left its mark"
+        assert torch.equal(statistic, old.expand_as(statistic))
     relative = torch.cat(
-        [(parameter / old - 1).flatten() for parameter, old in zip(state.experts.parameters(), first)]
+        [
+            (parameter / old - 1)[:, old != 0].flatten()
+            for parameter, old in zip(state.experts.parameters(), first)
+        ]
     )
     assert relative.std().item() == pytest.approx(0.05, rel=0.05)
     assert not any(mean.any() for mean in state.expert_adam.mean)

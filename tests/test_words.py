@@ -1,10 +1,12 @@
 """The glossary: every word that a page marks is in it, and its picture of decibels is what it says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from icm.images.digits import data_root, load_digits
+from icm.images.digits import load_digits
 from pages.ui import words
 
 
@@ -17,8 +19,8 @@ def test_a_marked_word_is_explained_where_it_stands_and_nothing_else_becomes_mar
         words.said("an [unheard] word")
 
 
-def test_the_picture_of_decibels_shows_one_digit_at_ten_fifteen_and_twenty() -> None:
-    digit = load_digits("builtin", data_root()).test[3, 0].numpy() / 255
+def test_the_picture_of_decibels_shows_one_digit_at_ten_fifteen_and_twenty(root: Path) -> None:
+    digit = load_digits("builtin", root).test[3, 0].numpy() / 255
     drawn = np.asarray(Image.open(words.DECIBELS), dtype=float) / 255
     assert drawn.shape == (34, 3 * 34)  # an edge of one pixel around each
     for at, decibels in enumerate((10, 15, 20)):

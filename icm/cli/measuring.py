@@ -282,7 +282,7 @@ def speed(words: list[str]) -> int:
         print(json.dumps(at_most, indent=2))
     else:
         for name, seconds in at_most.items():
-            print(f"{name}: at most {seconds:.0f} s")
+            print(f"{name}: about {seconds:.0f} s")
     return 0
 
 

@@ -26,10 +26,6 @@ class Chained:
     date: str
     chains: dict[int, list[dict[str, Any]]]  # by how many mechanisms they have
 
-    def mean(self, depth: int, field: str) -> float:
-        of_depth = self.chains[depth]
-        return sum(each[field] for each in of_depth) / len(of_depth)
-
     def pairs(self) -> tuple[list[str], list[list[float | None]]]:
         """The mechanisms, and the share undone by first mechanism, then second; None where a pair was not measured."""
         of_two = {tuple(each["mechanisms"]): float(each["undone"]) for each in self.chains.get(2, [])}
@@ -61,15 +57,28 @@ def _read_one(name: str, result: Mapping[str, Any]) -> Chained:
 
 def in_words(each: Chained) -> str:
     """For each depth how many come back, and which chain comes back least."""
-    return "; ".join(_of_depth(each, depth, of_depth) for depth, of_depth in sorted(each.chains.items()))
-
-
-def _of_depth(each: Chained, depth: int, of_depth: Sequence[Mapping[str, Any]]) -> str:
-    worst = min(of_depth, key=lambda chain: chain["undone"])
-    read = ""
-    if all(chain.get("read") is not None for chain in of_depth):
-        read = f", {each.mean(depth, 'read'):.0%} read right"
-    return (
-        f"{len(of_depth)} chain{'s' if len(of_depth) > 1 else ''} of {depth}: {each.mean(depth, 'undone'):.0%} of the digits come back{read}, {each.mean(depth, 'psnr'):.1f} dB "
-        f"(doing nothing {each.mean(depth, 'psnr_nothing'):.1f}); least {', '.join(map(mechanism_name, worst['mechanisms']))}, {worst['undone']:.0%}"
+    return "; ".join(
+        _of_depth(depth, of_depth, each.undone_from) for depth, of_depth in sorted(each.chains.items())
     )
+
+
+def _of_depth(depth: int, of_depth: Sequence[Mapping[str, Any]], undone_from: float) -> str:
+    """Of those chains that leave something to undo: to the right and to the left is back where it was."""
+    changed = [chain for chain in of_depth if chain["psnr_nothing"] < undone_from]
+    cancel = len(of_depth) - len(changed)
+    beside = f" ({cancel} more cancel{'s' if cancel == 1 else ''} out)" if cancel else ""
+    chains = f"{len(changed)} chain{'' if len(changed) == 1 else 's'} of {depth}{beside}"
+    if not changed:
+        return chains
+    worst = min(changed, key=lambda chain: chain["undone"])
+    read = ""
+    if all(chain.get("read") is not None for chain in changed):
+        read = f", {_mean(changed, 'read'):.0%} read right"
+    return (
+        f"{chains}: {_mean(changed, 'undone'):.0%} of the digits come back{read}, {_mean(changed, 'psnr'):.1f} dB (doing nothing "
+        f"{_mean(changed, 'psnr_nothing'):.1f}); least {', '.join(map(mechanism_name, worst['mechanisms']))}, {worst['undone']:.0%}"
+    )
+
+
+def _mean(chains: Sequence[Mapping[str, Any]], field: str) -> float:
+    return sum(each[field] for each in chains) / len(chains)

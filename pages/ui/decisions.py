@@ -129,7 +129,7 @@ def timed_in_words(
             f":material/timer: about {duration(like.seconds)} on this machine, as {plain(like.run.id)} took"
         )
     if seconds is not None:
-        return f":material/timer: at most {duration(seconds)} on this machine, timed"
+        return f":material/timer: about {duration(seconds)} on this machine, by its first steps"
     if not timing:
         return ":material/timer_off: could not be timed on this machine"
     if training:
@@ -227,7 +227,7 @@ def sure_of(found: "Reliability", name: str) -> str:
         return f"Of {name} it is sure of no winner (confidence {SURE:.0%} and more)."
     return (
         f"Of {name} it is sure of {found.sure:.1%} of the winners (confidence {SURE:.0%} and more), and {found.sure_and_right:.1%} of "
-        f"these own the mechanism; confidence is off by {found.expected_error:.1%} in the mean."
+        f"these own the mechanism; confidence, the winner's share in a softmax of all experts' scores, is off by {found.expected_error:.1%} in the mean."
     )
 
 

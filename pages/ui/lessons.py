@@ -37,16 +37,22 @@ LESSONS = (
         (
             "Here is a [digit]. It can be moved, its bright and dark swapped, or noise be strewn over it. Each way to change a "
             "picture is a [mechanism]: a picture goes in, another comes out.",
-            "Mechanisms are **causes**, and independent ones: to know how things are moved tells nothing about noise. Whoever has understood one of "
+            "A mechanism is **how a cause makes its effect**, and these are independent: to know how things are moved tells nothing about noise. Whoever has understood one of "
             "them apart from the others can use it again where everything else is new. People do that all the time.",
             "Can a machine find such parts by itself, if it sees only pictures that were changed, others that were not, and nobody says "
             "what was done to which?",
         ),
         "{0} = {1}({2})",
         (
-            ("x′", "The picture that came out. This is all that the learner is given."),
+            (
+                "x′",
+                "The picture that came out. The learner is given such pictures, and others that nobody changed, but never a pair.",
+            ),
             ("M<sub>k</sub>", "Mechanism number k, one of ten. Nobody says which."),
-            ("x", "A digit before it was changed. Nobody keeps it."),
+            (
+                "x",
+                "A digit before it was changed. No network is shown which one it was; we keep it, to measure.",
+            ),
         ),
     ),
     Lesson(
@@ -94,11 +100,11 @@ LESSONS = (
         "Learned apart, used apart",
         (
             "The experts have seen nothing but digits. Here they meet letters of alphabets that they never saw, changed in the same ways. "
-            "What each knows is its mechanism, not the digits; so it undoes that on letters as well.",
+            "What each knows is mostly its mechanism, not the digits: letters come back almost as well, other pictures, such as clothes, in part.",
             "**What has to be so.** There are enough experts. Unchanged pictures and changed ones are of the same kind. Where a [conscience] helps "
             "those who win little, each mechanism comes about equally often.",
             "**How it fails.** Two mechanisms can stay with one expert while another has nothing to do. And the judge knows digits alone: "
-            "elsewhere it can choose the wrong expert though the right one did well.",
+            "elsewhere it often chooses the wrong expert, also where the right one did well.",
         ),
         "{0}({1}({2})) ≈ {2}",
         (

@@ -238,7 +238,10 @@ def about_experts(config: RunConfig) -> str:
             f"{mechanisms} mechanisms {mechanisms} should play in the end."
         )
     if experts > mechanisms:
-        return f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: at least {experts - mechanisms} should end up idle."
+        return (
+            f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: without a conscience {experts - mechanisms} may idle; "
+            "with one most of those too many were seen to share a mechanism (Results, row 10)."
+        )
     if experts < mechanisms:
         return f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: some must serve several, or leave some mechanisms to nobody."
     return ""

@@ -30,7 +30,7 @@ SENTENCES = (
     "a little ahead on one kind of image gets its lessons, pulls further ahead, and leaves the rest to others.",
     "Real are digits that nobody changed; fake are the answers to this image. Those of the losers too, unless the rules leave them out: a "
     "loser's answer teaches the discriminator what a digit does not look like, and its expert nothing. Without the losers it would know "
-    "only good answers.",
+    "only good answers. In a step this comes before the winner's lesson; here it is shown last.",
 )
 WINS = 3  # the station of the winner
 REAL_SHOWN = 5
@@ -131,8 +131,8 @@ def _wins(shown: Shown) -> str:
     said = html.row_of_figures(figures)
     if shown.by_score != shown.winner:
         said += (
-            f"<p>By its score alone {badge(shown.by_score)} would have won; the conscience gave the image to "
-            f"{badge(shown.winner)}, which had won less than its share.</p>"
+            f"<p>By its score alone {badge(shown.by_score)} would have won; the conscience, which helps who won too little and "
+            f"holds back who won too much, gave the image to {badge(shown.winner)}.</p>"
         )
     return said
 

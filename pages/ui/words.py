@@ -14,7 +14,7 @@ DECIBELS = Path(__file__).with_name(
 )  # one digit with noise, at 10, 15 and 20 dB; tests/test_words.py measures it
 
 GLOSSARY = {
-    "mechanism": "One way to change a picture, such as moving it or swapping bright and dark. It is a cause, and knows nothing of the others.",
+    "mechanism": "One way to change a picture, such as moving it or swapping bright and dark. It is how a cause makes its effect, and tells nothing of the others.",
     "expert": "A small network that turns a picture into a picture. It is to undo one mechanism, and nobody tells it which.",
     "discriminator": "A network that judges: it has seen digits that nobody changed, and gives every answer a score.",
     "score": "How much a picture looks, to the discriminator, like a digit that nobody changed. Above 0: rather such a digit; below: rather not.",

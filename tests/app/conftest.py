@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from icm.config import RunConfig
 from icm.files import PROJECT
+from icm.presets import PRESETS
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from tests.app.laboratory import Laboratory, started, tab
+from tests.short_runs import copied, train
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -81,16 +82,20 @@ def page(chromium: Browser, server: str) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture
-def finished(store: RunStore, root: Path, tiny: RunConfig) -> Run:
-    """A tiny run that was trained to its end, with four snapshots."""
-    from icm.jobs import trainer  # it imports torch, which takes seconds
-
-    run = store.create("finished", replace(tiny, source="builtin"), {})
-    with run.trainer.locked():
-        list(trainer.train(run, root))
+@pytest.fixture(scope="session")
+def finished_once(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A tiny run that was trained to its end, with four snapshots. Trained once for all tests, which take copies."""
+    tiny = replace(PRESETS["tiny"], source="builtin")
+    run = RunStore(tmp_path_factory.mktemp("runs")).create("finished", tiny, {})
+    train(run, root)
     assert run.snapshots.steps() == [0, 25, 50, 60]
     return run
+
+
+@pytest.fixture
+def finished(store: RunStore, finished_once: Run) -> Run:
+    """A copy of the tiny run."""
+    return copied(finished_once, store)
 
 
 @pytest.fixture

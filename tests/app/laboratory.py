@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -61,15 +62,12 @@ def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Labor
 
 
 @contextmanager
-def tab(chromium: Browser, phone: bool = False) -> Iterator[Page]:
+def tab(chromium: Browser, phone: bool = False, **options: Any) -> Iterator[Page]:
     """A tab in a browser session of its own, on a desk or on a phone with a touch screen; no error in it, no request elsewhere.
 
-    It is closed before the test's store goes: a page that looks again and again would log that."""
-    context = (
-        chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-        if phone
-        else chromium.new_context(viewport={"width": 1440, "height": 1000})
-    )
+    `options` are Playwright's for a session. It is closed before the test's store goes: a page that looks again and again would log that."""
+    size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 1000}
+    context = chromium.new_context(viewport=size, has_touch=phone, **options)  # pyright: ignore[reportArgumentType]
     context.set_default_timeout(40 * SECONDS)
     expect.set_options(timeout=40 * SECONDS)
     page = context.new_page()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from icm.cli.main import main
 from icm.jobs import trainer
 from icm.presets import PRESETS
 from icm.runs.run import Run
@@ -144,7 +145,9 @@ def put(example: Path, store: RunStore, run_id: str, created: float) -> Run:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_bad_run_breaks_no_page(store: RunStore, example: Path, damage: str) -> None:
+def test_a_bad_run_breaks_no_page(
+    store: RunStore, example: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     put(example, store, "sound", created=1.0)
     bad = put(example, store, "bad", created=2.0)
     DAMAGES[damage](bad)
@@ -159,6 +162,9 @@ def test_a_bad_run_breaks_no_page(store: RunStore, example: Path, damage: str) -
         "learn": show("learn.py", run="bad", screen="4"),
         "versus": show("versus.py", left="bad", right="sound"),
     }
+    for command in (["runs"], ["runs", "--json"]):
+        assert main([*command, "--store", str(store.root)]) == 0
+        assert "sound" in capsys.readouterr().out
     for page, app in opened.items():
         assert not app.exception, page
         if page != "home":

@@ -88,7 +88,7 @@ def test_launch_watch_reload_stop_resume(page: Page, server: str, store: RunStor
     )
     asked = time.time()
     expect(page.get_by_text("Stopped at step")).to_be_visible()
-    assert run.state() == "stopped"
+    wait_until(page, lambda: run.state() == "stopped", "the trainer has let go of it")
     assert run.status().heartbeat - asked < 5  # its last word
     stopped_at = run.status().step
 
@@ -105,7 +105,7 @@ def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
 ) -> None:
     run = start_tiny(page, server, store, steps=90)
     expect(page.get_by_text("step 90 of 90")).to_be_visible()
-    assert run.state() == "finished"
+    wait_until(page, lambda: run.state() == "finished", "the trainer has let go of it")
     assert [row["step"] for row in run.rows.read()] == list(range(1, 91))
 
     page.goto(server)

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.frames import settled, wait_until
-from tests.app.laboratory import SECONDS
+from tests.app.laboratory import SECONDS, tab
 
 SEVEN = ((0.3, 0.28), (0.5, 0.25), (0.66, 0.28), (0.62, 0.42), (0.53, 0.6), (0.44, 0.78))  # shares of the pad
 # How far the page and everything on it is scrolled, added up.
@@ -246,18 +246,17 @@ def test_keys_alone_draw(page: Page, server: str) -> None:
 
 
 def test_a_stroke_with_a_finger_draws_and_does_not_scroll_the_page(chromium: Browser, server: str) -> None:
-    context = chromium.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=3
-    )
-    page = context.new_page()
-    page.goto(f"{server}/draw")
-    pad_of(page)
-    before = page.evaluate(SCROLLED)
-    touch(page, SEVEN)
-    expect_claim(page)
-    assert page.evaluate(SCROLLED) == before
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    context.close()
+    with tab(chromium, phone=True, is_mobile=True, device_scale_factor=3) as page:
+        page.goto(f"{server}/draw")
+        expect_claim(page)
+        settled(page)
+        example = shown(page, "You gave")
+        pad_of(page)
+        before = page.evaluate(SCROLLED)
+        touch(page, SEVEN)
+        wait_until(page, lambda: bool((shown(page, "You gave") != example).any()), "the stroke is given")
+        assert page.evaluate(SCROLLED) == before
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def photo(kind: str) -> bytes:
@@ -325,17 +324,12 @@ def test_ruled_paper_is_doubted_and_used_and_a_crop_takes_the_lines_away(
 
 def test_a_camera_picture_is_taken(chromium: Browser, server: str) -> None:
     """The browser's fake camera shows a test pattern: it is given to the experts, whatever they make of it."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 1000}, permissions=["camera"])
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.goto(f"{server}/draw?input=Camera")
-    page.wait_for_function(CAMERA_RUNS)
-    page.get_by_role("button", name="Take Photo").click()
-    answer = page.get_by_text(re.compile(r"E\d, undoes|There is no ink in this picture"))
-    expect(answer.first).to_be_visible()
-    context.close()
-    assert not errors
+    with tab(chromium, permissions=["camera"]) as page:
+        page.goto(f"{server}/draw?input=Camera")
+        page.wait_for_function(CAMERA_RUNS)
+        page.get_by_role("button", name="Take Photo").click()
+        answer = page.get_by_text(re.compile(r"E\d, undoes|There is no ink in this picture"))
+        expect(answer.first).to_be_visible()
 
 
 def test_again_undoes_a_second_mechanism_and_the_chain_ends(page: Page, server: str) -> None:

@@ -69,6 +69,15 @@ def test_the_same_images_are_played_by_the_score_alone(page: Page, server: str, 
     expect(first).to_have_class("wins")  # the best score
 
 
+def test_losers_are_no_fakes_once_they_are_switched_off(page: Page, server: str, boxed: Run) -> None:
+    page.goto(f"{server}/round?run=boxed&station=5")
+    fakes = page.locator(".icm-station figcaption", has_text=": fake")
+    expect(fakes).to_have_count(10)
+    settled(page)
+    page.get_by_text("Losers teach the discriminator").click()
+    expect(fakes).to_have_count(1)
+
+
 def test_a_door_on_monitor_leads_inside_an_expert_and_escape_leads_out(
     page: Page, server: str, boxed: Run
 ) -> None:

@@ -67,10 +67,11 @@ def readable_to(note: dict[str, Any], painted: np.ndarray) -> float:
 def shows_all(page: Page) -> bool:
     """Whether the window is as high as the page already; else it is made so, and the page draws anew."""
     there = page.evaluate(HEIGHT)
-    high = page.viewport_size is not None and page.viewport_size["height"] == there
+    if page.viewport_size is not None and page.viewport_size["height"] == there:
+        return True
     page.set_viewport_size({"width": 1440, "height": there})
     page.wait_for_timeout(1000)
-    return high
+    return False
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -167,6 +167,7 @@ def test_no_page_makes_anything_of_a_hostile_link_or_label(page: Page, server: s
         expect(warning).to_be_visible()
         said = warning.inner_text().replace(WORD_JOINER, "")
         assert hostile in said or repr(hostile) in said, path
+        settled(page)
         assert foreign(page) == [], path
 
 
