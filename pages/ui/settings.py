@@ -240,7 +240,7 @@ def about_experts(config: RunConfig) -> str:
     if experts > mechanisms:
         return (
             f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: without a conscience {experts - mechanisms} may idle; "
-            "with one most of those too many were seen to share a mechanism (Results, row 10)."
+            "with one most of those too many were seen to share a mechanism (Results)."
         )
     if experts < mechanisms:
         return f"{counted(experts, 'expert')} for {counted(mechanisms, 'mechanism')}: some must serve several, or leave some mechanisms to nobody."
