@@ -104,6 +104,37 @@ class PageBase:
         await self.app(plain, receive, send_with_base)
 
 
+class Leaving:
+    """Lets a visitor leave without a word in the log: Streamlit closes a websocket once more that is closed, which is an error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        closed = False
+
+        async def receive_until_closed() -> Message:
+            nonlocal closed
+            message = await receive()
+            closed = closed or message["type"] == "websocket.disconnect"
+            return message
+
+        async def send_until_closed(message: Message) -> None:
+            nonlocal closed
+            closed = closed or message["type"] == "websocket.close"
+            try:
+                await send(message)
+            except OSError:
+                closed = True
+                raise
+
+        try:
+            await self.app(scope, receive_until_closed, send_until_closed)
+        except RuntimeError:
+            if scope["type"] != "websocket" or not closed:
+                raise
+
+
 def film(request: Request) -> Response:
     """One picture of a run's film. The version in its address is when the run was made: another run may take its name later."""
     from icm.errors import ActionableError  # with numpy, so not before the lines above
@@ -131,6 +162,7 @@ HOSTS = st.get_option("server.allowedHosts") or ["*"]
 app = st.App(
     "pages/main.py",
     middleware=[
+        Middleware(Leaving),
         Middleware(ResponseHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(PageBase),

@@ -269,7 +269,7 @@ def test_of_how_many_it_is_sure_and_how_right_it_is_then_is_told() -> None:
         "Of Omniglot it is sure of 75.0% of the winners (confidence 99% and more), and 66.7% of these own"
     )
     assert said.endswith(
-        "confidence is off by 37.5% in the mean."
+        "the winner's share in a softmax of all experts' scores, is off by 37.5% in the mean."
     )  # by 1/3 of three quarters, and by 1/2 of one
     assert "sure of no winner" in sure_of(reliability(np.array([0.5]), np.array([True])), "Omniglot")
 

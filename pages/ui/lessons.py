@@ -51,7 +51,7 @@ LESSONS = (
             ("M<sub>k</sub>", "Mechanism number k, one of ten. Nobody says which."),
             (
                 "x",
-                "A digit before it was changed. No network is shown which one it was; we keep it, to measure.",
+                "A digit before it was changed. Nobody who learns is shown which one it was; we keep it, to measure.",
             ),
         ),
     ),

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from icm.files import PROJECT
 from icm.presets import PRESETS
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
-from tests.app.laboratory import Laboratory, started, tab
+from tests.app.laboratory import PATIENCE, Laboratory, started, tab
 from tests.short_runs import copied, train
 
 CHROMIUM = shutil.which("chromium")
@@ -43,6 +43,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no chromium; ICM_REQUIRE_E2E=1 insists")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=PATIENCE)
         yield browser
         browser.close()
 

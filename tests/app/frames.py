@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.app.laboratory import SECONDS
+from tests.app.laboratory import PATIENCE
 
 # How many elements wait to be drawn anew, or fade; whether the frame's own style is there.
 FADING = """document.querySelectorAll('[data-stale=true]').length
@@ -49,7 +49,7 @@ def _content(event: dict[str, Any]) -> bytes:
 
 def wait_until(page: Page, holds: Callable[[], bool], what: str) -> None:
     """Waits until that is so, while the page's events go on coming in."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE / 1000
     while not holds():
         assert time.monotonic() < deadline, f"never so: {what}"
         page.wait_for_timeout(50)
@@ -58,7 +58,7 @@ def wait_until(page: Page, holds: Callable[[], bool], what: str) -> None:
 def settled(page: Page) -> None:
     """The page's script has run to its end."""
     still = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(still).to_be_visible(timeout=120 * SECONDS)
+    expect(still).to_be_visible()
 
 
 def at_rest(page: Page) -> None:

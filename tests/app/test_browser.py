@@ -20,7 +20,7 @@ from icm.jobs import launch
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
 from tests.app.frames import frames_of, script_runs, settled, wait_until
-from tests.app.laboratory import SECONDS, tab
+from tests.app.laboratory import tab
 
 
 def steps_done(page: Page) -> int:
@@ -119,7 +119,7 @@ def test_a_run_that_is_watched_to_its_end_is_finished_and_on_home(
 def answers_shown(page: Page, step: int) -> str | None:
     """The picture of everyone's answers after that step, which is inlined in its address."""
     picture = page.locator(f".st-key-answers img[alt$=' {step}']")
-    expect(picture).to_be_visible(timeout=40 * SECONDS)
+    expect(picture).to_be_visible()
     return picture.get_attribute("src")
 
 
@@ -149,7 +149,7 @@ def test_time_travel_a_cell_of_the_heat_map_and_a_link_that_shows_the_same(
     context = chromium.new_context()
     other = context.new_page()
     other.goto(page.url)
-    expect(other.get_by_text("E1 on left=6 after step 25")).to_be_visible(timeout=40 * SECONDS)
+    expect(other.get_by_text("E1 on left=6 after step 25")).to_be_visible()
     assert answers_shown(other, step=25) == then
     context.close()
 

@@ -14,7 +14,6 @@ from icm.images.digits import Source
 from icm.runs.run import Run
 from pages.ui.others import OWN, offered
 from tests.app.frames import settled
-from tests.app.laboratory import SECONDS
 from tests.app.opened import box, show
 
 OPACITY = "() => getComputedStyle(document.querySelector('.st-key-answered')).opacity"
@@ -62,10 +61,10 @@ def test_a_link_to_the_digits_themselves_shows_what_is_offered(trained: Run, roo
 
 def test_own_pictures_are_compared_and_kept_while_another_set_is_looked_at(page: Page, server: str) -> None:
     page.goto(f"{server}/compare?set=Your+own+images")
-    expect(page.get_by_text("Give a picture, several, or a zip of them")).to_be_visible(timeout=120 * SECONDS)
+    expect(page.get_by_text("Give a picture, several, or a zip of them")).to_be_visible()
     page.locator("input[type=file]").set_input_files(given())
     verdict = page.get_by_test_id("stAlert").filter(has_text="The experts")
-    expect(verdict).to_contain_text("On your 5 images", timeout=120 * SECONDS)
+    expect(verdict).to_contain_text("On your 5 images")
     expect(page.get_by_text("1 of 6 files cannot be used: “notes.txt” is no picture")).to_be_visible()
     expect(page.get_by_role("heading", name="Your 5 images")).to_be_visible()
     settled(page)
@@ -79,7 +78,7 @@ def test_own_pictures_are_compared_and_kept_while_another_set_is_looked_at(page:
         "Your own images",
     ]
     page.get_by_role("option", name="Unseen alphabets").click()
-    expect(verdict).to_contain_text("On Unseen alphabets", timeout=120 * SECONDS)
+    expect(verdict).to_contain_text("On Unseen alphabets")
     settled(page)
     sets.click()
     page.get_by_role("option", name="Your own images").click()
@@ -94,12 +93,12 @@ def test_own_pictures_are_compared_and_kept_while_another_set_is_looked_at(page:
 
 def test_the_old_verdict_is_dimmed_until_the_new_one_is_there(page: Page, server: str) -> None:
     page.goto(f"{server}/compare")
-    expect(page.locator(".st-key-answers img").first).to_be_visible(timeout=120 * SECONDS)
+    expect(page.locator(".st-key-answers img").first).to_be_visible()
     settled(page)
     assert page.evaluate(OPACITY) == "1"
     page.get_by_text("as they are", exact=True).click()
     page.wait_for_function(f"{OPACITY} < 0.3")  # while the experts are asked, which takes seconds
-    page.wait_for_function(f"{OPACITY} == 1", timeout=120 * SECONDS)
+    page.wait_for_function(f"{OPACITY} == 1")
     expect(page.get_by_test_id("stSpinner")).to_have_count(0)
 
 
@@ -107,7 +106,7 @@ def test_the_old_verdict_is_dimmed_until_the_new_one_is_there(page: Page, server
 def test_pictures_and_their_labels_are_large_enough_to_be_seen(page: Page, server: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{server}/compare")
-    expect(page.locator(".st-key-answers img").first).to_be_visible(timeout=120 * SECONDS)
+    expect(page.locator(".st-key-answers img").first).to_be_visible()
     settled(page)
     sizes = page.evaluate(
         "[...document.querySelectorAll('.st-key-answers img')].map(each => each.getBoundingClientRect().width)"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.frames import settled, wait_until
-from tests.app.laboratory import SECONDS, tab
+from tests.app.laboratory import tab
 
 SEVEN = ((0.3, 0.28), (0.5, 0.25), (0.66, 0.28), (0.62, 0.42), (0.53, 0.6), (0.44, 0.78))  # shares of the pad
 # How far the page and everything on it is scrolled, added up.
@@ -358,7 +358,7 @@ def test_compare_puts_digits_and_unseen_letters_side_by_side(page: Page, server:
     page.set_viewport_size({"width": width, "height": 1000})
     page.goto(f"{server}/compare")
     pictures = page.locator(".st-key-answers img")
-    expect(pictures.first).to_be_visible(timeout=120 * SECONDS)
+    expect(pictures.first).to_be_visible()
     assert pictures.count() == 2 * 4 * 12  # four images of each set: input, ten answers, original
     for words in ("The experts", "The discriminator", "Unseen alphabets, drawn with fonts"):
         expect(page.get_by_text(words).first).to_be_visible()

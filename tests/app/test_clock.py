@@ -7,15 +7,17 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from icm.config import RunConfig
+from icm.files import PROJECT
 from icm.jobs import launch
 from icm.runs.store import RunStore
 from pages.ui.clock import JUDGED, LONGEST, breath
 from tests.app.frames import listen
+from tests.app.laboratory import tab
 from tests.app.test_browser import wait_until
 
 HIDE = "Object.defineProperty(document, 'hidden', {configurable: true, get: () => true})"
@@ -30,6 +32,32 @@ def test_a_busy_server_is_asked_less_often_and_one_slow_look_changes_nothing() -
     assert busy == sorted(busy)
     assert busy[2] > 1
     assert busy[-1] == LONGEST
+
+
+# A clock by itself, whose looks `asked` counts.
+ALONE = """async source => {
+  const { default: clock } = await import(URL.createObjectURL(new Blob([source], {type: 'text/javascript'})))
+  window.asked = []
+  const setStateValue = (_, look) => asked.push(look)
+  window.arrived = look => void clock({data: {after: 2, look}, parentElement: document.body, setStateValue})  // a function that it returned would be called
+}"""
+
+
+def test_a_question_that_was_lost_with_its_connection_is_asked_again(chromium: Browser) -> None:
+    with tab(chromium) as page:
+        page.clock.install()
+        page.evaluate(ALONE, (PROJECT / "pages" / "ui" / "clock.js").read_text())
+        page.evaluate("arrived(1)")
+        asked = []
+        for seconds in (1.9, 0.2, 14, 2, 14):
+            page.clock.fast_forward(round(1000 * seconds))
+            asked.append(page.evaluate("asked.length"))
+        assert asked == [0, 1, 1, 2, 2]
+        page.evaluate("arrived(2)")  # the answer has come after all
+        page.clock.fast_forward(1900)
+        assert page.evaluate("asked") == [1, 1]
+        page.clock.fast_forward(200)
+        assert page.evaluate("asked") == [1, 1, 2]
 
 
 def asked_and_answered(page: Page) -> list[str]:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from icm.runs.run import Run
 from pages.ui.html import WORD_JOINER, plain
 from tests.app.frames import at_rest, settled
-from tests.app.laboratory import SECONDS, started
+from tests.app.laboratory import started
 
 PROJECT = Path(__file__).parents[2]
 
@@ -113,7 +113,6 @@ def test_whatever_the_text_every_element_shows_it_as_it_is_and_fetches_nothing(
                 return place && place.innerText.replaceAll("\u2060", "").split(text).length > count;
             })""",
             arg=[[as_shown(text) for text in HOSTILE], len(ELEMENTS)],
-            timeout=120 * SECONDS,
         )
         shown = page.evaluate(
             "count => [...Array(count).keys()].map(n => document.querySelector(`.st-key-case-${n}`).innerText)",
@@ -185,7 +184,7 @@ def test_hostile_labels_mechanisms_and_messages_are_shown_as_they_are(
     }
     for link, words in ready.items():
         page.goto(f"{server}/{link}")
-        expect(page.get_by_text(words).first).to_be_visible(timeout=120 * SECONDS)
+        expect(page.get_by_text(words).first).to_be_visible()
         at_rest(page)
         assert foreign(page) == [], link
         boxes = page.get_by_role("combobox")
@@ -250,7 +249,7 @@ def test_a_script_or_picture_that_got_into_a_page_is_not_run_and_not_fetched(
     context = chromium.new_context()
     page = context.new_page()
     page.goto(server)
-    expect(page.get_by_role("heading", name="Who undoes what?")).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_role("heading", name="Who undoes what?")).to_be_visible()
     page.evaluate(
         """() => {
             window.refused = []
