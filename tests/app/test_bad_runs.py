@@ -158,8 +158,6 @@ def test_a_bad_run_breaks_no_page(
         "draw": with_a_drawing("draw.py", run="bad"),
         "compare": show("compare.py", run="bad"),
         "round": show("round.py", run="bad"),
-        "guess": show("guess.py", run="bad"),
-        "learn": show("learn.py", run="bad", screen="4"),
         "versus": show("versus.py", left="bad", right="sound"),
     }
     for command in (["runs"], ["runs", "--json"]):
@@ -173,6 +171,16 @@ def test_a_bad_run_breaks_no_page(
     states = {row["run"]: row["state"] for row in opened["train"].dataframe[0].value.to_dict("records")}
     assert states["sound"] == "finished"
     assert list(states.values()).count("unreadable") == (damage in UNREADABLE)
+
+
+@pytest.mark.parametrize("damage", ["mechanism unknown", "history no numbers", "snapshot cut", "card a list"])
+def test_a_bad_run_is_told_on_guess_who_and_learn(store: RunStore, example: Path, damage: str) -> None:
+    """What they show stands in fragments, in which an error has no words unless it is caught there."""
+    put(example, store, "sound", created=1.0)
+    DAMAGES[damage](put(example, store, "bad", created=2.0))
+    for page in (show("guess.py", run="bad"), show("learn.py", run="bad", screen="4")):
+        assert not page.exception
+        assert any("sound" in option for option in box(page, "Run").options)
 
 
 def test_damaged_digits_are_told_and_break_no_page(
