@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# All that is to be known of a GPU, by one command that is meant to take eight minutes (not run on one yet): tests of the engines, speed and memory of both presets
-# with every arithmetic, the operations of one step, and one whole run of `robust`, measured.
+# All that is to be known of a GPU, by one command that is meant to take eight minutes (not run on one yet): tests of the engines,
+# speed and memory of both presets with every arithmetic, the operations of one step, and one whole run of `robust`, measured.
 #
 #     bash benchmarks/gpu.sh FOLDER            everything is written into FOLDER
 #     DEVICE=cpu STEPS=2 bash benchmarks/gpu.sh FOLDER    the same on a CPU, to see that the script itself works

@@ -178,14 +178,8 @@ def scale(config: RunConfig, steps: int, out: Path | None) -> None:
     sizes = [(experts, 32) for experts in SCALING_EXPERTS] + [(10, batch) for batch in SCALING_BATCH[1:]]
     for experts, batch in sizes:
         words = ["--experts", experts, "--batch", batch, "--steps", steps]
-        words += [
-            "--filters",
-            config.model.filters,
-            "--preset",
-            config.preset,
-            "--arithmetic",
-            config.arithmetic,
-        ]
+        words += ["--filters", config.model.filters, "--preset", config.preset]
+        words += ["--arithmetic", config.arithmetic]
         command = [sys.executable, "-m", "benchmarks.training", "--device", config.device, "--single"]
         done = subprocess.run([*command, *map(str, words)], capture_output=True, text=True, check=True)
         rows.append({"experts": experts, "batch": batch, **json.loads(done.stdout.splitlines()[-1])})

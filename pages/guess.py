@@ -26,9 +26,7 @@ class Game:
     seed: int
     number: int = 0  # of the riddle
     bet: int | None = None  # the expert, None before somebody bets
-    about: tuple[str, float, bool] | None = (
-        None  # a run, when it was made, and whether the digit is the visitor's own
-    )
+    about: tuple[str, float, bool] | None = None  # a run, when it was made, whether the digit is one's own
     you: int = 0  # riddles that the bet was right on
     discriminator: int = 0  # riddles whose owner won
     rounds: int = 0

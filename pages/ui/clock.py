@@ -2,7 +2,7 @@
 
 Streamlit's own `run_every` has one pace for as long as the page is open, and goes on asking while the server is still busy with
 the last answer. This clock begins when a look has arrived: each look may set another pace, a busy server is asked no more
-often than it can answer, and a page that nobody sees asks for nothing."""
+often than it can answer, and a page that nobody sees asks for nothing. A look that does not arrive is asked for again."""
 
 import time
 from collections.abc import Iterator, Sequence

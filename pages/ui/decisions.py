@@ -227,7 +227,8 @@ def sure_of(found: "Reliability", name: str) -> str:
         return f"Of {name} it is sure of no winner (confidence {SURE:.0%} and more)."
     return (
         f"Of {name} it is sure of {found.sure:.1%} of the winners (confidence {SURE:.0%} and more), and {found.sure_and_right:.1%} of "
-        f"these own the mechanism; confidence, the winner's share in a softmax of all experts' scores, is off by {found.expected_error:.1%} in the mean."
+        "these own the mechanism; confidence, the winner's share in a softmax of all experts' scores, is off by "
+        f"{found.expected_error:.1%} in the mean."
     )
 
 

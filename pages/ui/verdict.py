@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # it needs torch, which takes seconds to import
 HELP = (
     "Nothing is looked at but the discriminator's scores of every expert's answers to held-out images, changed by the run's "
     "mechanisms. Images whose scores are alike are of one kind: there are as many kinds as lie apart best, and a kind that is "
-    "clearly two is split. How far they lie apart before that is their silhouette: at 0 they are one heap, at 1 nothing lies between them. A good number of experts is the number of kinds."
+    "clearly two is split. How far they lie apart before that is their silhouette: at 0 they are one heap, at 1 nothing lies "
+    "between them. A good number of experts is the number of kinds."
 )
 ICONS = {
     "right": ":material/check_circle:",

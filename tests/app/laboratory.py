@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, Page
 PROJECT = Path(__file__).parents[2]
 # Milliseconds that a test waits for what must come. Who waits for less measures how busy the machine is.
 PATIENCE = 120_000
-LOST = "when server is disconnected"  # the front end's complaint where a busy machine was so slow that a connection broke off
 
 
 @dataclass(frozen=True)
@@ -80,5 +79,5 @@ def tab(chromium: Browser, phone: bool = False, **options: Any) -> Iterator[Page
         yield page
     finally:
         context.close()
-    foreign = [error for error in errors if not error.startswith(("data:", "blob:")) and LOST not in error]
+    foreign = [error for error in errors if not error.startswith(("data:", "blob:"))]
     assert not foreign, foreign

@@ -63,9 +63,8 @@ def test_an_answer_follows_the_dot_within_100_ms(page: Page, server: str, boxed:
         page.keyboard.press(("ArrowRight", "ArrowUp")[move % 2])
         page.wait_for_function(ANSWERED, arg=move + 1)
     took = page.evaluate("took")
-    # On a busy machine frames are late. The answer is there with the next or the one after it all the same.
     assert sorted(frames for _, frames in took)[47] <= 2, took
-    assert sorted(ms for ms, _ in took)[25] < 100, took
+    assert sorted(ms for ms, _ in took)[47] < 100, took
 
 
 @pytest.mark.parametrize(("mechanism", "right", "down"), [("right", -4, 0), ("up_left", 4, 4)])

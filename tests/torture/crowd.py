@@ -56,7 +56,7 @@ class Visitor:
 def trial(
     place: Ground, browser: Browser | None, tabs: int, clients: int, seconds: float, timed: bool
 ) -> Row:
-    """`tabs` and `clients` visit for `seconds`. `timed`: whether ticks, waits and memory are judged."""
+    """`tabs` and `clients` visit for `seconds`. `timed`: whether ticks and waits are judged."""
     tally = Tally.of("crowd", *MARKS)
     assert browser
     random.seed(20)
@@ -70,7 +70,7 @@ def trial(
             others = [Client(server, number, draws=number % 2 == 1) for number in range(clients)]
             for other in others:
                 other.start()
-            _watch(tally, run, server, visitors, others, seconds, timed)
+            _watch(tally, run, server, visitors, others, seconds)
             _judge(tally, [*visitors, *others], timed)
             for visitor in visitors:
                 visitor.context.close()
@@ -100,20 +100,13 @@ def _visitor(browser: Browser, server: Served, number: int) -> Visitor:
 
 
 def _watch(
-    tally: Tally,
-    run: Run,
-    server: Served,
-    visitors: list[Visitor],
-    others: list[Client],
-    seconds: float,
-    timed: bool,
+    tally: Tally, run: Run, server: Served, visitors: list[Visitor], others: list[Client], seconds: float
 ) -> None:
-    """Lets them all watch and draw; then looks at the run, and, if `timed`, whether the server's memory grew: a short look says nothing."""
+    """Lets them all watch and draw; then looks at the server's memory and at the run."""
     everyone = [*visitors, *others]
     # Not counted: the time until each has had a page and the server has imported what it needs, which on a busy machine takes long.
     _let_draw(visitors, WARM_UP * seconds, everyone)
-    if timed:
-        _let_memory_settle(server, visitors)
+    _let_memory_settle(server, visitors)
     for each in everyone:
         each.seen.ticks.clear()
         each.seen.waits.clear()
@@ -128,7 +121,7 @@ def _watch(
         "server's memory, MB": ", ".join(f"{each:.0f}" for each in memory),
         "rows of the run meanwhile": grown,
     }
-    if timed and memory[-1] > (1 + GROWTH) * memory[0]:
+    if memory[-1] > (1 + GROWTH) * memory[0]:
         tally.miss(GREW, f"from {memory[0]:.0f} to {memory[-1]:.0f} MB")
     if grown <= 0 or not run.trainer.is_alive():
         tally.miss(STOOD_STILL, run.state())
