@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from icm.show import chained, clothes, results
+from icm.show import chained, clothes, results, supervised
 from icm.show.chained import Chained
 from icm.show.clothes import Clothes
 from icm.show.results import Row, Variant
+from icm.show.supervised import Supervised
 from pages.ui import picker, words
 from pages.ui.run_view import counted
 from pages.ui.told import telling
@@ -108,6 +109,42 @@ def of_clothes(found: Sequence[Clothes]) -> None:
                     st.caption(
                         f"`{each.name}` · {counted(each.images, 'image')} a set · {each.date}  \n`{each.command}`  \n"
                         f"`python -m icm clothes {each.run} --images {each.images} --out docs/results/clothes/{each.name}.json`"
+                    )
+
+
+def of_taught(found: Sequence[Supervised], known: Mapping[str, Mapping[str, Any]]) -> None:
+    """What the networks could undo if they were taught with pairs, beside what the experts came to undo."""
+    with st.container(border=True, key="row taught"):
+        st.subheader("What could be undone at all", anchor="row-taught")
+        if not found:
+            st.markdown("**Ours**: not measured yet. It takes")
+            st.code("python -m icm supervised --out docs/results/supervised/NAME.json", language=None)
+            return
+        from icm.show import measured  # it imports Plotly, which takes a second
+
+        experts = supervised.of_experts(known)
+        for each in found:
+            left, right = st.columns([3, 2], gap="large")
+            left.plotly_chart(
+                measured.supervised(each, experts, st.context.theme.type or "light"),
+                key=f"figure taught {each.name}",
+                config=CONFIG,
+            )
+            with right:
+                st.markdown(BEYOND)
+                st.caption(
+                    "A network like an expert's, alone, is taught one mechanism with pairs of changed and original digit, which no "
+                    "expert ever sees: about the most that can be asked of one. Where it far exceeds the experts, the competition "
+                    "does not get there; where it too hardly exceeds doing nothing, the network sees too little, or what it would need is lost. "
+                    f"An image is brought back here from {results.LEAST_GAIN:g} dB over doing nothing on, in the mean."
+                )
+                st.markdown("\n".join(f"- {said}." for said in supervised.in_words(each, experts)))
+                with st.expander(
+                    "How it was made", icon=":material/terminal:", key=f"made taught {each.name}"
+                ):
+                    st.caption(
+                        f"One network for each mechanism, {each.steps:,} steps of {each.batch} pairs · {counted(each.images, 'digit')} "
+                        f"a mechanism · {each.date}  \n`{each.command} --out docs/results/supervised/{each.name}.json`"
                     )
 
 
@@ -212,3 +249,4 @@ with telling():
         card(row, every[row.number])
     of_chains(chained.read())
     of_clothes(clothes.read())
+    of_taught(supervised.read(), known)

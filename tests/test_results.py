@@ -9,7 +9,7 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
-from icm.show import chained, clothes, figures, measured, results
+from icm.show import chained, clothes, figures, measured, results, supervised
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
 
@@ -310,3 +310,52 @@ def test_clothes_without_any_as_they_are_are_told(tmp_path: Path) -> None:
     (tmp_path / "robust.json").write_text(json.dumps(spoilt))
     with pytest.raises(ActionableError, match="holds no clothes"):
         clothes.read(tmp_path)
+
+
+def some_taught(path: Path, **spoilt: Any) -> None:
+    """What `icm supervised` writes of three mechanisms."""
+    mechanisms = {
+        "right": {"psnr": 30.0, "psnr_nothing": 9.8},
+        "flip": {"psnr": 12.0, "psnr_nothing": 11.4},
+        "blur": {"psnr": 27.0, "psnr_nothing": 17.3} | spoilt,
+    }
+    said = {"command": "python -m icm supervised", "date": "2026-11-27"}
+    numbers = {"steps": 700, "batch": 32, "images": 8}
+    path.write_text(json.dumps({**said, **numbers, "mechanisms": mechanisms}))
+
+
+def test_taught_networks_are_told_beside_the_experts_of_every_study(tmp_path: Path) -> None:
+    some_taught(tmp_path / "expert.json")
+    (found,) = supervised.read(tmp_path)
+    known = {
+        "paper": a_study("paper", {"paper": 10}, seeds=2),
+        "extended": a_study("extended", {"flip": 10, "blur": 6}, seeds=2),
+    }
+    for runs in (variant["runs"] for variant in known["extended"]["variants"].values()):
+        for run in runs:
+            run["quality"][-1] = 15.0
+    experts = supervised.of_experts(known)
+    assert experts["paper"]["right"] == [20.0, 20.0]
+    assert experts["extended"] == {"flip": [15.0, 15.0], "blur": [15.0, 15.0]}
+    assert supervised.in_words(found, experts) == [
+        "both bring back right",
+        "neither brings back flip",
+        "only the taught network brings back blur",
+    ]
+    assert supervised.in_words(found, {}) == []  # nobody to hold it against
+    drawn: Any = measured.supervised(found, experts, "dark")
+    by_name = {trace.name: (list(trace.y), list(trace.x)) for trace in drawn.data if trace.name}
+    assert by_name == {
+        "doing nothing": (["right", "flip", "blur"], [9.8, 11.4, 17.3]),
+        "experts, paper": (["right"] * 2, [20.0] * 2),
+        "experts, extended": (["flip", "flip", "blur", "blur"], [15.0] * 4),
+        "taught with pairs": (["right", "flip", "blur"], [30.0, 12.0, 27.0]),
+    }
+    assert list(drawn.data[0].x[:3]) == [9.8, 30.0, None]  # from nothing to taught, a line for each
+    assert contrast(drawn.data[-1].marker.color, "#171614") > 4.5
+
+
+def test_a_file_that_holds_no_taught_networks_is_told_with_its_name(tmp_path: Path) -> None:
+    some_taught(tmp_path / "expert.json", psnr="much")
+    with pytest.raises(ActionableError, match=r"expert.json holds no taught networks .*psnr is 'much'"):
+        supervised.read(tmp_path)

@@ -1,4 +1,4 @@
-"""The command line: python -m icm train | resume | stop | runs | evaluate | chains | clothes | data | speed | reader | export | study
+"""The command line: python -m icm train | resume | stop | runs | evaluate | chains | clothes | supervised | data | speed | reader | export | study
 
 Exit codes: 0 done, 2 wrong words on the command line, 3 the run is already being trained, 1 anything else. A user's mistake is
 answered by one line on standard error."""
@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
-from icm.cli import measuring, studies, training
+from icm.cli import measuring, studies, teaching, training
 from icm.cli.terminal import silence
 from icm.cli.words import UsageError
 from icm.config import ConfigError
@@ -23,9 +23,10 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "evaluate": measuring.evaluate,
     "chains": measuring.chains,
     "clothes": measuring.clothes,
+    "supervised": teaching.supervised,
     "data": measuring.data,
     "speed": measuring.speed,
-    "reader": measuring.reader,
+    "reader": teaching.reader,
     "export": measuring.export,
     "study": studies.study,
 }
@@ -58,7 +59,7 @@ def _fail(code: int, error: ActionableError) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<9}{command.__doc__}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<11}{command.__doc__}" for name, command in COMMANDS.items()]
     return "\n".join(
         ["usage: python -m icm COMMAND [OPTIONS]", "", *lines, "", "COMMAND --help tells the options."]
     )

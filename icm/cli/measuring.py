@@ -1,9 +1,8 @@
-"""Commands that measure, fetch and ship: evaluate, chains, clothes, data, speed, reader, export.
+"""Commands that measure, fetch and ship: evaluate, chains, clothes, data, speed, export.
 
 torch takes seconds to import, so it is imported inside the commands, after their options are checked."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -14,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icm import files
-from icm.cli.options import Chains, Clothes, Data, Evaluate, Export, Reader, Speed
-from icm.cli.terminal import LOG_EVERY
+from icm.cli.options import Chains, Clothes, Data, Evaluate, Export, Speed
 from icm.cli.words import UsageError, at_least_one, parse
 from icm.presets import PRESETS, command_line
 from icm.runs.run import Run
@@ -157,7 +155,7 @@ def chains(words: list[str]) -> int:
             "date": date.today().isoformat(),
             "chains": {**_chains_in(command.out, same), str(command.depth): [asdict(each) for each in found]},
         }
-        _write(command.out, result)
+        write_result(command.out, result)
     return 0
 
 
@@ -194,15 +192,15 @@ def clothes(words: list[str]) -> int:
             "date": date.today().isoformat(),
             "versions": versions,
         }
-        _write(command.out, result)
+        write_result(command.out, result)
     return 0
 
 
-def _write(out: Path, result: dict[str, Any]) -> None:
+def write_result(out: Path, result: dict[str, Any]) -> None:
     """Writes JSON, and makes the folder that it lies in."""
     with files.on_disk(out, "written"):
         out.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(out, (json.dumps(result, indent=2) + "\n").encode())
+    files.write_json(out, result)
 
 
 def _by_change(found: "Sequence[Version]") -> Table:
@@ -283,38 +281,6 @@ def speed(words: list[str]) -> int:
     else:
         for name, seconds in at_most.items():
             print(f"{name}: about {seconds:.0f} s")
-    return 0
-
-
-def reader(words: list[str]) -> int:
-    """Trains the digit reader."""
-    command = parse(Reader, words)
-    at_least_one("--epochs", command.epochs)
-    if command.seed < 0:
-        raise UsageError(f"--seed is {command.seed}; use 0 or more")
-    if command.source != "mnist" and command.out is None:
-        raise UsageError(
-            f"--source is {command.source}: give --out a folder; the project's reader learns from mnist"
-        )
-
-    from icm.images.digits import data_root, load_digits, resolve_source
-    from icm.measure import reader as classifier
-
-    root = data_root(command.data_root)
-    digits = load_digits(resolve_source(command.source, root), root)
-    learner = classifier.new_reader(command.seed)
-    shown = 0.0
-    for done in classifier.train_reader(
-        learner, digits.train, digits.train_labels, command.seed, command.epochs
-    ):
-        if done.step == done.of or time.monotonic() - shown >= LOG_EVERY:
-            shown = time.monotonic()
-            print(f"reader {done.step} of {done.of}, loss {done.loss:.3f}", flush=True)
-
-    folder = command.out or classifier.SHIPPED
-    classifier.save_reader(learner, folder)
-    card = classifier.write_card(folder, digits, command.seed, command.epochs)
-    print(f"reads {card['test_accuracy']:.2%} of {card['test']}; weights and card are under {folder}")
     return 0
 
 

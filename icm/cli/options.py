@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from icm.config import RunConfig
+from icm.config import SYMBOLS, RunConfig
 from icm.runs.store import store_root
 
 
@@ -116,6 +116,27 @@ class Clothes:
     """Snapshot to measure; the newest when not given."""
     out: Path | None = None
     """File for the result, such as docs/results/clothes/robust.json, which the page of results shows."""
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """Teaches an expert's network each mechanism with pairs: about the most that can be asked of experts who never see a pair."""
+
+    mechanisms: tuple[str, ...] = tuple(SYMBOLS)
+    """Those to teach, each to a network of its own."""
+    where: Places = field(default_factory=Where)
+    source: str = "mnist"
+    """Digits to learn from."""
+    steps: int = 700
+    """Steps of each network."""
+    batch: int = 32
+    """Pairs of changed and original image in each step."""
+    images: int = 256
+    """Held-out digits, each sent through every mechanism."""
+    seed: int = 100
+    """Decides the first weights and the pairs."""
+    out: Path | None = None
+    """File for the result, such as docs/results/supervised/expert.json, which the page of results shows."""
 
 
 @dataclass(frozen=True)

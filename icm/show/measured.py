@@ -1,16 +1,17 @@
-"""The figures of what was measured of one run after its training, in Plotly: chains of mechanisms, and clothes beside digits."""
+"""The figures of what is measured beside the studies, in Plotly: chains of mechanisms, clothes beside digits, and taught networks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from icm.config import mechanism_name
 from icm.show.chained import Chained
-from icm.show.charts import NEUTRAL
+from icm.show.charts import FRAME, NEUTRAL
 from icm.show.clothes import AS_THEY_ARE, Clothes
-from icm.show.figures import share_map, with_ink
-from icm.show.legible import Theme
+from icm.show.figures import OF_PRESETS, share_map, with_ink
+from icm.show.legible import INK, Theme
+from icm.show.supervised import Quality, Supervised
 
 A_ROW, AROUND = 24, 110  # pixels: of a change, and of what stands around the changes
 
@@ -84,3 +85,44 @@ def _as_it_is(of: Clothes, name: str) -> go.Scatter:
         hoverinfo="skip",
         showlegend=False,
     )
+
+
+def supervised(each: Supervised, experts: Mapping[str, Quality], theme: Theme = "light") -> go.Figure:
+    """Of each mechanism the dB of doing nothing, of the competing experts, a point a run, and of a network taught with pairs."""
+    drawn = go.Figure()
+    names = [mechanism_name(name) for name in each.psnr]
+    nothing = [each.psnr_nothing[name] for name in each.psnr]
+    ends = [end for pair in zip(nothing, each.psnr.values()) for end in (*pair, None)]
+    drawn.add_trace(
+        go.Scatter(
+            x=ends,
+            y=[name for name in names for _ in range(3)],
+            mode="lines",
+            line={"color": FRAME, "width": 1},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    marks = [("doing nothing", names, nothing, {"color": FRAME, "symbol": "circle-open"})]
+    for place, (study, quality) in enumerate(experts.items()):
+        runs = [(name, value) for name in each.psnr for value in quality.get(name, ())]
+        colour = OF_PRESETS.get(study, NEUTRAL[2 + place % (len(NEUTRAL) - 2)])
+        shown = [mechanism_name(name) for name, _ in runs], [value for _, value in runs]
+        marks.append((f"experts, {study}", *shown, {"color": colour}))
+    marks.append(
+        ("taught with pairs", names, [*each.psnr.values()], {"color": INK[theme], "symbol": "diamond-open"})
+    )
+    for label, y, x, look in marks:
+        drawn.add_trace(
+            go.Scatter(
+                x=x,
+                y=y,
+                mode="markers",
+                marker={"size": 9, "line": {"width": 2}} | look,
+                name=label,
+                hovertemplate=f"%{{y}}: %{{x:.1f}} dB<extra>{label}</extra>",
+            )
+        )
+    drawn.update_yaxes(autorange="reversed", automargin=True)
+    drawn.update_xaxes(title="dB to the original")
+    return with_ink(drawn, theme, A_ROW * len(names) + AROUND)

@@ -37,6 +37,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function lay() {
     const width = root.clientWidth
+    if (!width) return // hidden, as before it is replaced: what is not wide cannot be drawn
     const narrow = width < (data.film ? NARROW.with + NARROW.more * Math.max(0, data.order.length - 10) : NARROW.without)
     root.classList.toggle("narrow", narrow)
     view.layout = layoutOf(data, width, narrow)
@@ -157,6 +158,16 @@ export default function ({ data, parentElement, setStateValue }) {
   for (const canvas of [canvases.ribbons, canvases.film]) canvas.onpointerdown = canvas.onpointermove = door
 
   const time = canvases.time
+
+  // Enter opens the inside of who owns the chosen mechanism, as a click on its badge does.
+  function enter() {
+    const owner = kept.row === null ? null : ownerAt(view, pointAt(view, at()), kept.row)
+    if (data.door === null || owner === null) return
+    Object.assign(time.dataset, { inside: owner, door: data.door })
+    time.click()
+    delete time.dataset.inside
+  }
+
   time.onpointerdown = (event) => {
     if (event.button !== 0 || door(event)) return
     const { x, step, row } = place(event)
@@ -188,7 +199,9 @@ export default function ({ data, parentElement, setStateValue }) {
     else if (event.key === "Home") go(0)
     else if (event.key === "End") go(null)
     else if (event.key === " ") return event.preventDefault(), play()
+    else if (event.key === "Enter") enter()
     else return
+    kept.playing = null // who takes it by the keys, as by the hand, wants it to stand
     event.preventDefault()
     sendSoon()
   }

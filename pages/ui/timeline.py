@@ -26,7 +26,7 @@ HTML = """
     <figure>
       <figcaption>Who undoes what, over time</figcaption>
       <canvas class="time" tabindex="0" role="slider" aria-valuemin="0" aria-label="Step of the run. Left and right arrows move
-        in time, up and down choose a mechanism, Space plays."></canvas>
+        in time, up and down choose a mechanism, Enter looks inside its owner, Space plays."></canvas>
     </figure>
     <figure>
       <figcaption class="now"></figcaption>

@@ -170,6 +170,24 @@ def test_badges_on_homes_picture_and_in_its_round_lead_inside(page: Page, server
     expect(dialog.get_by_text(f"Fingerprint of E{expert}")).to_be_visible()
 
 
+def test_on_homes_picture_enter_leads_inside_the_owner_of_the_chosen_mechanism(
+    page: Page, server: str, boxed: Run
+) -> None:
+    page.goto(server)
+    open_doors(page)
+    picture = page.locator("canvas.time")
+    picture.press("End")  # it plays no longer, and stands at its end
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    picture.press("Enter")  # no mechanism is chosen yet: nothing opens
+    picture.press("ArrowDown")
+    expect(picture).to_have_attribute("aria-valuetext", re.compile(f": E{first_owner(boxed)} "))
+    picture.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"Fingerprint of E{first_owner(boxed)}")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
 def open_doors(page: Page, count: int = 1) -> None:
     """Waits until so many listen to the page's badges."""
     expect(page.locator("[data-doors=open]")).to_have_count(count)

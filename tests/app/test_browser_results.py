@@ -4,6 +4,7 @@ import csv
 import shutil
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -42,6 +43,19 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
         else:
             expect(card.get_by_text("not run yet")).to_be_visible()
             expect(card.get_by_text(row.commands()[0])).to_be_visible()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("chains", "chains"), ("clothes", "clothes")])
+def test_what_is_measured_beside_the_studies_has_a_card_too(
+    page: Page, server: str, name: str, kind: str
+) -> None:
+    opened(page, server)
+    card = page.locator(f".st-key-row-{name}")
+    expect(card.locator(".js-plotly-plot").first).to_be_visible()
+    expect(card.get_by_text("Beyond the paper").first).to_be_visible()
+    expect(card.locator("li").first).to_be_visible()
+    card.get_by_text("How it was made").first.click()
+    expect(card.get_by_text(f"python -m icm {kind}").first).to_be_visible()
 
 
 def press_a_point(page: Page, number: int, place: int) -> None:

@@ -131,6 +131,22 @@ def test_a_picture_that_is_shown_anew_again_and_again_is_watched_once(
     assert page.evaluate("watched") == 1
 
 
+def test_a_picture_that_is_hidden_for_a_while_is_drawn_again_and_logs_nothing(
+    page: Page, server: str, finished: Run
+) -> None:
+    """As happens to one on a page that is being replaced."""
+    page.goto(f"{server}/monitor?run=finished")
+    canvas = picture(page)
+    settled(page)
+    before = drawn(canvas)
+    root = page.locator(".timeline")
+    root.evaluate("root => { root.style.display = 'none' }")
+    page.wait_for_timeout(300)  # until whoever watches its size has heard of it
+    root.evaluate("root => { root.style.display = '' }")
+    expect(canvas).to_be_visible()
+    wait_until(page, lambda: drawn(canvas) == before, "the picture is as it was")
+
+
 def test_the_word_under_the_pointer_is_what_the_rows_say(page: Page, server: str, finished: Run) -> None:
     history = run_history(finished, finished.config())
     point = int(history.points(np.array([30]))[0])

@@ -24,7 +24,7 @@ from icm.jobs import launch, process
 from icm.runs.errors import RunBusy
 from icm.runs.run import Run
 from icm.runs.store import RunStore
-from icm.show import clothes
+from icm.show import clothes, supervised
 from tests.test_sets import write_fashion
 
 PROJECT = Path(__file__).parents[2]
@@ -169,6 +169,29 @@ def test_clothes_are_measured_after_every_change_beside_the_digits(
     assert shown.of("fashion", "as they are").ink == pytest.approx(26 * 16 / 32**2, abs=1e-3)
     assert main([*words[:-2], "--images", "0"]) == 2
     assert "--images is 0; use 1 or more" in capsys.readouterr().err
+
+
+def test_networks_are_taught_with_pairs_and_what_is_done_is_kept(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "of the" / "expert.json"
+    words = ["supervised", "--data-root", str(root), "--source", "builtin", "--steps", "3", "--batch", "4"]
+    words += ["--images", "5", "--mechanisms", "contrast", "right=3", "--out", str(out)]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "contrast: " in printed
+    assert "right=3: " in printed
+    (found,) = supervised.read(out.parent)
+    assert list(found.psnr) == ["contrast", "right=3"]
+    assert (found.steps, found.batch, found.images) == (3, 4, 5)
+    again = found.command.removeprefix("python -m icm ").split()
+    out.unlink()
+    assert main([*again, "--data-root", str(root), "--out", str(out)]) == 0  # what it says makes it again
+    assert supervised.read(out.parent) == [found]
+    assert main([*words, "--mechanisms", "up", "twist"]) == 2
+    assert "unknown mechanism 'twist'" in capsys.readouterr().err
+    assert main([*words, "--steps", "0"]) == 2
+    assert "--steps is 0; use 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
