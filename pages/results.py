@@ -213,7 +213,10 @@ def in_html(figure: "go.Figure") -> str:
 
 def in_csv(found: Sequence[Variant]) -> str:
     """A line for each run: all that is one value. The curves are in docs/results/."""
-    names = [name for name, value in found[0].runs[0].items() if not isinstance(value, list | Mapping)]
+    every = [run for each in found for run in each.runs]
+    names = dict.fromkeys(
+        name for run in every for name, value in run.items() if not isinstance(value, list | Mapping)
+    )
     text = io.StringIO()
     writer = csv.DictWriter(text, ["study", *names], extrasaction="ignore")
     writer.writeheader()

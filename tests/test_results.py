@@ -120,6 +120,9 @@ def test_runs_that_lack_what_a_row_shows_are_none_of_its_runs() -> None:
         del run["curves"]
     assert [len(each.runs) for each in row(5).found(known)] == [5, 2]
     assert [len(each.runs) for each in row(1).found(known)] == [5, 5, 5]
+    for run in known["sixteen"]["variants"]["paper"]["runs"][:3]:
+        del run["won"]
+    assert row(10).ours(row(10).found(known)[0]).endswith("an owner of its own in 2 of 2")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -196,7 +196,12 @@ def has_own(run: Mapping[str, Any]) -> bool:
 
 
 def quality(each: Variant) -> str:
-    return f"one-to-one in {each.summary['one_to_one']} of {each.summary['runs']}, {each.summary['psnr_mean']:.1f} dB"
+    return f"one-to-one in {_hits(each)}, {mean(each.values('psnr')):.1f} dB"
+
+
+def _hits(each: Variant) -> str:
+    """Of the runs that are shown, which need not be all of the summary's."""
+    return f"{sum(run['one_to_one'] for run in each.runs)} of {len(each.runs)}"
 
 
 def roles_at_end(run: Mapping[str, Any]) -> Roles:
@@ -222,7 +227,7 @@ def unowned(run: Mapping[str, Any]) -> int:
 def who_idles(each: Variant) -> str:
     return (
         f"{median(map(idle, each.runs)):g} of {len(each.runs[0]['won'][0])} experts idle at the end (median); every mechanism has an owner "
-        f"of its own in {each.summary['one_to_one']} of {each.summary['runs']}"
+        f"of its own in {_hits(each)}"
     )
 
 

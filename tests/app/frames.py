@@ -14,8 +14,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.laboratory import PATIENCE
 
-# How many elements wait to be drawn anew, or fade; whether the frame's own style is there.
-FADING = """document.querySelectorAll('[data-stale=true]').length
+# How many elements wait to be drawn, for the front end still fetches what draws them or their script runs again, or fade; whether
+# the frame's own style is there.
+FADING = """document.querySelectorAll('[data-stale=true], [data-testid=stSkeleton]').length
   + document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"""
 STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer{'))"
 
@@ -62,7 +63,8 @@ def settled(page: Page) -> None:
 
 
 def at_rest(page: Page) -> None:
-    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while.
+    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while, and where
+    a widget's code is fetched lies a grey patch.
 
     And the frame's own style is there: the front end fetches what shows it, and until then captions are paler than ours."""
     settled(page)

@@ -1,5 +1,8 @@
 """Round in a real browser: arrow keys walk its path, it plays by itself, and the other rule is played on the same images."""
 
+import json
+import shutil
+
 from playwright.sync_api import Page, expect
 
 from icm.runs.run import Run
@@ -56,17 +59,39 @@ def test_it_plays_from_its_first_station_to_its_last(page: Page, server: str, bo
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_the_same_images_are_played_by_the_score_alone(page: Page, server: str, boxed: Run) -> None:
-    """Scores stay, since nothing was learned yet; the sentence about the conscience goes wherever it stood."""
-    page.goto(f"{server}/round?run=boxed&station=3")
+def help_one(run: Run, expert: int) -> Run:
+    """A copy of the run, under another name, whose conscience helped this expert so much that it won everything."""
+    helped = Run(shutil.copytree(run.folder, run.folder.parent / "helped"))
+    rows = [json.loads(line) for line in helped.rows.metrics_file.read_text().splitlines()]
+    for row in rows:
+        row["bias"][expert] = 1000.0
+    helped.rows.metrics_file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    helped.rows.history_file.unlink()
+    return helped
+
+
+def test_the_same_images_are_played_with_the_conscience_or_by_the_score_alone(
+    page: Page, server: str, boxed: Run
+) -> None:
+    """Scores stay, since nothing was learned yet; who won by the conscience wins no longer, and the sentence about it goes."""
+    helped = help_one(boxed, 9)
+    page.goto(f"{server}/round?run={helped.id}&station=4")
+    at(page, 4)
+    expect(page.get_by_role("button", name="Inside E9")).to_be_visible()
+    expect(page.get_by_text("By its score alone")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
     at(page, 3)
     scores = page.locator(".icm-bars em").all_inner_texts()
+    expect(page.locator(".icm-bars li.wins")).to_contain_text("E9")
     page.get_by_text("With the conscience").click()
+    expect(page.locator(".icm-bars li").first).to_have_class("wins")  # the best score
     settled(page)
-    at(page, 3)
     assert page.locator(".icm-bars em").all_inner_texts() == scores
-    first = page.locator(".icm-bars li").first
-    expect(first).to_have_class("wins")  # the best score
+    page.get_by_role("button", name="Next").click()
+    at(page, 4)
+    expect(page.get_by_role("button", name="Inside E")).to_be_visible()
+    expect(page.get_by_role("button", name="Inside E9")).to_have_count(0)
+    expect(page.get_by_text("By its score alone")).to_have_count(0)
 
 
 def test_losers_are_no_fakes_once_they_are_switched_off(page: Page, server: str, boxed: Run) -> None:
