@@ -137,7 +137,8 @@ def test_a_picture_that_is_hidden_for_a_while_is_drawn_again_and_logs_nothing(
     """As happens to one on a page that is being replaced."""
     page.goto(f"{server}/monitor?run=finished")
     canvas = picture(page)
-    settled(page)
+    page.wait_for_load_state("networkidle")  # it has the film's digits, too
+    at_rest(page)
     before = drawn(canvas)
     root = page.locator(".timeline")
     root.evaluate("root => { root.style.display = 'none' }")
