@@ -36,8 +36,7 @@ def card(row: Row, found: Sequence[Variant]) -> None:
         if not found:
             if row.paper:
                 st.markdown(f"**The paper**, as recalled: {row.paper}")
-            st.markdown("**Ours**: not run yet. It takes")
-            st.code("\n".join(row.commands()), language=None, wrap_lines=True)
+            not_yet("run", *row.commands())
             return
         left, right = st.columns([3, 2], gap="large")
         with left:
@@ -51,14 +50,19 @@ def card(row: Row, found: Sequence[Variant]) -> None:
                     st.caption(made_by(each))
 
 
+def not_yet(done: str, *commands: str) -> None:
+    """A card of which there are no figures: what it takes to have some."""
+    st.markdown(f"**Ours**: not {done} yet. It takes")
+    st.code("\n".join(commands), language=None, wrap_lines=True)
+
+
 def of_chains(found: Sequence[Chained]) -> None:
     """Mechanisms one after the other, undone greedily: which pairs come back."""
     found = [each for each in found if 2 in each.chains]
     with st.container(border=True, key="row chains"):
         st.subheader("Mechanisms one after the other", anchor="row-chains")
         if not found:
-            st.markdown("**Ours**: not measured yet. It takes")
-            st.code("python -m icm chains RUN --depth 2 --out docs/results/chains/NAME.json", language=None)
+            not_yet("measured", "python -m icm chains RUN --depth 2 --out docs/results/chains/NAME.json")
             return
         from icm.show import measured  # it imports Plotly, which takes a second
 
@@ -88,8 +92,7 @@ def of_clothes(found: Sequence[Clothes]) -> None:
     with st.container(border=True, key="row clothes"):
         st.subheader("Where it breaks: clothes", anchor="row-clothes")
         if not found:
-            st.markdown("**Ours**: not measured yet. It takes")
-            st.code("python -m icm clothes RUN --out docs/results/clothes/NAME.json", language=None)
+            not_yet("measured", "python -m icm clothes RUN --out docs/results/clothes/NAME.json")
             return
         from icm.show import measured  # it imports Plotly, which takes a second
 
@@ -117,8 +120,7 @@ def of_taught(found: Sequence[Supervised], known: Mapping[str, Mapping[str, Any]
     with st.container(border=True, key="row taught"):
         st.subheader("What could be undone at all", anchor="row-taught")
         if not found:
-            st.markdown("**Ours**: not measured yet. It takes")
-            st.code("python -m icm supervised --out docs/results/supervised/NAME.json", language=None)
+            not_yet("measured", "python -m icm supervised --out docs/results/supervised/NAME.json")
             return
         from icm.show import measured  # it imports Plotly, which takes a second
 
@@ -250,6 +252,6 @@ with telling():
     st.caption(LEGEND)
     for row in results.ROWS:
         card(row, every[row.number])
+    of_taught(supervised.read(), known)
     of_chains(chained.read())
     of_clothes(clothes.read())
-    of_taught(supervised.read(), known)

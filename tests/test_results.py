@@ -342,8 +342,8 @@ def test_taught_networks_are_told_beside_the_experts_of_every_study(tmp_path: Pa
     assert experts["extended"] == {"flip": [15.0, 15.0], "blur": [15.0, 15.0]}
     assert supervised.in_words(found, experts) == [
         "both bring back right",
-        "neither brings back flip",
         "only the taught network brings back blur",
+        "neither brings back flip",
     ]
     assert supervised.in_words(found, {}) == []  # nobody to hold it against
     drawn: Any = measured.supervised(found, experts, "dark")

@@ -13,6 +13,14 @@ from icm.show.results import LEAST_GAIN, RESULTS, read_each
 SUPERVISED = RESULTS / "supervised"
 REMEDY = "measure it again with icm supervised, or put back a copy of it"
 
+# Who brings a mechanism back: by whether the taught network does, and whether the experts do.
+WHO = {
+    (True, True): "both bring back",
+    (True, False): "only the taught network brings back",
+    (False, True): "only the experts bring back",
+    (False, False): "neither brings back",
+}
+
 Quality = Mapping[str, Sequence[float]]  # dB of the winners' answers by mechanism, one for each run
 
 
@@ -67,18 +75,12 @@ def of_experts(results: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Quality
 
 def in_words(each: Supervised, experts: Mapping[str, Quality]) -> list[str]:
     """Which mechanisms come back, by at least `LEAST_GAIN` dB in the mean: from the taught network and the experts, from one, from none."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[tuple[bool, bool], list[str]] = {}
     for mechanism, psnr in each.psnr.items():
         nothing = each.psnr_nothing[mechanism]
         reached = [mean(quality[mechanism]) for quality in experts.values() if mechanism in quality]
         if not reached:
             continue
-        by_taught, by_experts = psnr - nothing >= LEAST_GAIN, max(reached) - nothing >= LEAST_GAIN
-        who = {
-            (True, True): "both bring back",
-            (True, False): "only the taught network brings back",
-            (False, True): "only the experts bring back",
-            (False, False): "neither brings back",
-        }[by_taught, by_experts]
-        kinds.setdefault(who, []).append(mechanism_name(mechanism))
-    return [f"{who} {', '.join(names)}" for who, names in kinds.items()]
+        kind = (psnr - nothing >= LEAST_GAIN, max(reached) - nothing >= LEAST_GAIN)
+        kinds.setdefault(kind, []).append(mechanism_name(mechanism))
+    return [f"{who} {', '.join(kinds[kind])}" for kind, who in WHO.items() if kind in kinds]

@@ -37,7 +37,7 @@ export default function ({ data, parentElement, setStateValue }) {
 
   function lay() {
     const width = root.clientWidth
-    if (!width) return // hidden, as before it is replaced: what is not wide cannot be drawn
+    if (!width) return // hidden: what is not wide cannot be drawn
     const narrow = width < (data.film ? NARROW.with + NARROW.more * Math.max(0, data.order.length - 10) : NARROW.without)
     root.classList.toggle("narrow", narrow)
     view.layout = layoutOf(data, width, narrow)

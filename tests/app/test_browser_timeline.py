@@ -134,7 +134,6 @@ def test_a_picture_that_is_shown_anew_again_and_again_is_watched_once(
 def test_a_picture_that_is_hidden_for_a_while_is_drawn_again_and_logs_nothing(
     page: Page, server: str, finished: Run
 ) -> None:
-    """As happens to one on a page that is being replaced."""
     page.goto(f"{server}/monitor?run=finished")
     canvas = picture(page)
     page.wait_for_load_state("networkidle")  # it has the film's digits, too
