@@ -137,7 +137,7 @@ def of_taught(found: Sequence[Supervised], known: Mapping[str, Mapping[str, Any]
                 st.caption(
                     "A network like an expert's, alone, is taught one mechanism with pairs of changed and original digit, which no "
                     "expert ever sees: about the most that can be asked of one. Where it far exceeds the experts, the competition "
-                    "does not get there; where it too hardly exceeds doing nothing, the network sees too little, or what it would need is lost. "
+                    "does not get there; where it too hardly exceeds doing nothing, the network sees too little, what it would need is lost, or it was taught too shortly. "
                     f"An image is brought back here from {results.LEAST_GAIN:g} dB over doing nothing on, in the mean."
                 )
                 st.markdown("\n".join(f"- {said}." for said in supervised.in_words(each, experts)))

@@ -1,8 +1,8 @@
 """What an expert's network can undo at all: one network alone is taught one mechanism with pairs, the changed image and its original.
 
 The competition never sees a pair, so this is about the most that can be asked of its experts. Where even the taught network does
-hardly better than doing nothing, the network sees too little of the image, or what it would need is lost; where it does far better
-than the experts, it is the competition that does not get there. Images: batch 1 height width, in [0, 1]."""
+hardly better than doing nothing, the network sees too little of the image, what it would need is lost, or the steps were too few;
+where it does far better than the experts, it is the competition that does not get there. Images: batch 1 height width, in [0, 1]."""
 
 from dataclasses import dataclass
 
