@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from icm.show import chained, clothes, results, supervised
+from icm.show import chained, clothes, diagnosed, results, supervised
 from icm.show.chained import Chained
 from icm.show.clothes import Clothes
 from icm.show.results import Row, Variant
@@ -45,6 +45,8 @@ def card(row: Row, found: Sequence[Variant]) -> None:
             st.markdown(f"**The paper**, as recalled  \n{row.paper}" if row.paper else BEYOND)
             lines = [f"- `{each.label}`: {row.ours(each)}." for each in found]
             st.markdown("\n".join(["**Ours**", *lines]))
+            if row.together:
+                st.markdown(row.together(found))
             with st.expander("How it was made", icon=":material/terminal:", key=f"made {row.number}"):
                 for each in found:
                     st.caption(made_by(each))
@@ -215,15 +217,14 @@ def in_html(figure: "go.Figure") -> str:
 
 def in_csv(found: Sequence[Variant]) -> str:
     """A line for each run: all that is one value. The curves are in docs/results/."""
-    every = [run for each in found for run in each.runs]
+    every = [{"study": each.study} | run | diagnosed.columns(run) for each in found for run in each.runs]
     names = dict.fromkeys(
         name for run in every for name, value in run.items() if not isinstance(value, list | Mapping)
     )
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["study", *names], extrasaction="ignore")
+    writer = csv.DictWriter(text, names, extrasaction="ignore")
     writer.writeheader()
-    for each in found:
-        writer.writerows({"study": each.study, **run} for run in each.runs)
+    writer.writerows(every)
     return text.getvalue()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
-from icm.show import chained, clothes, figures, measured, results, supervised
+from icm.show import chained, clothes, diagnosed, figures, measured, results, supervised
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
 
@@ -45,6 +45,11 @@ def a_run(study: str, variant: str, seed: int, experts: int) -> dict[str, Any]:
         "quality": [20.0 if mechanism < experts else 10.0 for mechanism in range(MECHANISMS)],
         "nothing": [9.0] * MECHANISMS,
         "curves": {"mnist": curve | read, "omniglot": curve},
+        "diagnosed": {
+            "idle": [max(0, experts - MECHANISMS), 0, 0],
+            "overloaded": [int(experts < MECHANISMS), 1, 2],
+            "duplicates": [0, 0, 0],
+        },
     }
 
 
@@ -96,6 +101,7 @@ SAID = {
     10: "6 of 16 experts idle at the end (median); every mechanism has an owner of its own in 5 of 5",
     11: "experts that own two mechanisms or more: 1; mechanisms without an owner: 0 (medians)",
     12: "20.0 dB, doing nothing 9.0; an expert of its own in 3 of 3",
+    13: "with two kinds 0 of 10; named wrongly: 5",
 }
 
 
@@ -134,7 +140,7 @@ def test_every_row_has_a_figure_that_can_be_read(number: int, theme: Any) -> Non
     assert len(drawn.data) > 0
 
 
-@pytest.mark.parametrize("number", [1, 8, 10, 11, 12])
+@pytest.mark.parametrize("number", [1, 8, 10, 11, 12, 13])
 def test_every_seed_is_a_point_that_knows_its_run(number: int) -> None:
     found = row(number).found(everything())
     drawn: Any = figures.figure(number, found)
@@ -168,6 +174,28 @@ def test_who_owns_another_mechanism_too_is_no_expert_of_its_own() -> None:
     won[9] = won[8]
     known["extended"]["variants"]["rotation"]["runs"][0]["won"] = won.tolist()
     assert row(12).ours(row(12).found(known)[0]).endswith("an expert of its own in 2 of 3")
+
+
+def test_faults_that_were_found_are_counted_over_all_runs() -> None:
+    found = row(13).found(everything())
+    assert [row(13).ours(each) for each in found[-3:]] == [
+        "idle 30 of 30, with two kinds 0 of 10; named wrongly: 5",
+        "with two kinds 5 of 15; named wrongly: 5",
+        "with two kinds 5 of 15; named wrongly: 5",
+    ]
+    none = {"diagnosed": {kind: [0, 0, 0] for kind in diagnosed.KINDS}}
+    assert diagnosed.in_words([none]) == "nothing is at fault; named wrongly: none"
+    assert results.all_faults_found(found).splitlines()[:5] == [
+        "| in 35 runs | found | so, of those named |",
+        "|---|---|---|",
+        "| idle | 60 of 60 | 60 of 60 |",
+        "| with two kinds | 10 of 80 | 10 of 45 |",
+        "| pairs that share one | 0 of 0 | 0 of 0 |",
+    ]
+    drawn: Any = figures.figure(13, found)
+    assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x"] == [2] * 7
+    assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x2"] == [1] * 7
+    assert diagnosed.columns(found[-1].runs[0])["overloaded missed"] == 2
 
 
 def test_a_mean_curve_is_that_of_the_steps_which_all_have() -> None:

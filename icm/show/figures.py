@@ -11,6 +11,7 @@ from plotly.subplots import make_subplots
 
 from icm.config import PAPER_MECHANISMS, mechanism_name
 from icm.show.charts import FRAME, NEUTRAL
+from icm.show.diagnosed import counts
 from icm.show.legible import INK, Theme
 from icm.show.results import LEAST_GAIN, Curves, Variant, gains, idle, several, unowned
 
@@ -310,12 +311,28 @@ def _whole(most: int) -> dict[str, Any]:
 
 def left_out(variants: Sequence[Variant]) -> go.Figure:
     """Experts with several mechanisms, and mechanisms with no owner."""
-    drawn = make_subplots(
-        cols=2,
-        shared_yaxes=True,
-        subplot_titles=("experts that own several", "mechanisms that nobody owns"),
+    return _two_counts(
+        variants, {"experts that own several": several, "mechanisms that nobody owns": unowned}
     )
-    for column, count in enumerate((several, unowned), start=1):
+
+
+def misjudged(variants: Sequence[Variant]) -> go.Figure:
+    """Of the faults of the experts those that the diagnosis missed, and those that it named and are none."""
+    return _two_counts(
+        variants,
+        {
+            "faults missed": lambda run: counts([run]).missed,
+            "named wrongly": lambda run: counts([run]).wrongly,
+        },
+    )
+
+
+def _two_counts(
+    variants: Sequence[Variant], panels: Mapping[str, Callable[[Mapping[str, Any]], int]]
+) -> go.Figure:
+    """Two counts of every run side by side, a point a seed, under these titles."""
+    drawn = make_subplots(cols=2, shared_yaxes=True, subplot_titles=tuple(panels))
+    for column, count in enumerate(panels.values(), start=1):
         for place, each in enumerate(variants):
             found = [count(run) for run in each.runs]
             drawn.add_trace(_points(each, place, found, [f"{value}" for value in found]), col=column, row=1)
@@ -361,4 +378,5 @@ DRAWN: dict[int, Callable[[Sequence[Variant]], go.Figure]] = {
     10: idling,
     11: left_out,
     12: gained_by_last,
+    13: misjudged,
 }

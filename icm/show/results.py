@@ -15,6 +15,7 @@ from icm import files
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
 from icm.ownership import Roles, roles
+from icm.show import diagnosed
 
 RESULTS = files.PROJECT / "docs" / "results"
 SEEDS = "100:105"  # of the command for what was not run
@@ -60,6 +61,7 @@ class Row:
     field: str  # that a run must have, to be shown
     ours: Callable[[Variant], str]
     beside: tuple[tuple[str, str], ...] = ()  # of another row, for comparison
+    together: Callable[[Sequence[Variant]], str] | None = None  # what all variants come to, as Markdown
 
     def commands(self) -> list[str]:
         """What makes its files, each from nothing."""
@@ -123,6 +125,8 @@ def _check(variant: Mapping[str, Any]) -> None:
         for text in ("run", "date", "machine", "dtype"):
             if not isinstance(run[text], str):
                 raise TypeError(f"{text} is {run[text]!r}")
+        if "diagnosed" in run:
+            _check_numbers(*diagnosed.counts([run]))
 
 
 def _check_numbers(*values: object) -> None:
@@ -238,6 +242,18 @@ def who_is_left_out(each: Variant) -> str:
     )
 
 
+def faults_found(each: Variant) -> str:
+    return diagnosed.in_words(each.runs)
+
+
+def all_faults_found(found: Sequence[Variant]) -> str:
+    every = [run for each in found for run in each.runs]
+    return (
+        f"{diagnosed.together(every)}\n\nTold by the scores of the answers alone, then held against the mechanisms. The rule was chosen on "
+        "other runs and on three of `six`."
+    )
+
+
 ROBUST = (("robust", "robust"),)
 BOTH = (("paper", "paper"), *ROBUST)
 
@@ -328,5 +344,14 @@ ROWS = (
         tuple(("extended", name) for name in SYMBOLS if name not in PAPER_MECHANISMS),
         "quality",
         last_mechanism,
+    ),
+    Row(
+        13,
+        "Are faults of the experts found without the truth?",
+        "",
+        (*BOTH, ("quick", "mnist"), *twins("sixteen"), *twins("six")),
+        "diagnosed",
+        faults_found,
+        together=all_faults_found,
     ),
 )
