@@ -38,6 +38,7 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
         if found:
             expect(card.locator(".js-plotly-plot")).to_be_visible()
             expect(card.locator("li")).to_have_count(len(found))
+            expect(card.get_by_role("table")).to_have_count(1 if row.together else 0)
             card.get_by_text("How it was made").click()
             expect(card.get_by_text(f"python -m icm study {found[0].study} --seeds").first).to_be_visible()
         else:

@@ -45,7 +45,8 @@ ALONE = """async source => {
 
 def test_a_question_that_was_lost_with_its_connection_is_asked_again(chromium: Browser) -> None:
     with tab(chromium) as page:
-        page.clock.install()
+        page.clock.install(time=0)
+        page.clock.pause_at(1000)  # seconds go by only where the test lets them
         page.evaluate(ALONE, (PROJECT / "pages" / "ui" / "clock.js").read_text())
         page.evaluate("arrived(1)")
         asked = []
