@@ -37,14 +37,14 @@ def state_with(roster: RosterConfig, norm: str = "batch", engine: Engine = PLAIN
 
 
 def roster_of(shares: list[float], alike: dict[int, float], start: int = 4) -> Roster:
-    """A roster whose players win these shares and resemble nobody, but those in `alike` somebody, by so many dB."""
+    """A roster whose players win these shares and resemble nobody, but those in `alike` somebody, on so much of their images."""
     state = state_with(replace(OPEN, start=start))
     assert state.roster is not None
     roster = state.roster
     roster.share[: len(shares)] = torch.tensor(shares)
     roster.seen[:] = 100.0
-    for expert, decibels in alike.items():
-        roster.alike[expert] = 100 * decibels
+    for expert, part in alike.items():
+        roster.twinned[expert] = 100 * part
     return roster
 
 
@@ -53,10 +53,10 @@ def roster_of(shares: list[float], alike: dict[int, float], start: int = 4) -> R
     [
         ([0.39, 0.25, 0.24, 0.12], {}, 3),  # an equal share is a quarter, and half of that is more than 0.12
         ([0.37, 0.25, 0.25, 0.13], {}, None),
-        ([0.3, 0.2, 0.2, 0.3], {1: 3.1, 2: 3.1}, 2),  # of two that win equally, the later one
-        ([0.3, 0.2, 0.2, 0.3], {0: 3.1, 1: 3.1}, 1),
-        ([0.3, 0.2, 0.2, 0.3], {0: 2.9, 1: 2.9}, None),
-        ([0.5, 0.25, 0.15, 0.1], {2: 9.0, 1: 9.0}, 3),  # an idle one that wins less than the twins
+        ([0.3, 0.2, 0.2, 0.3], {1: 0.61, 2: 0.61}, 2),  # of two that win equally, the later one
+        ([0.3, 0.2, 0.2, 0.3], {0: 0.61, 1: 0.61}, 1),
+        ([0.3, 0.2, 0.2, 0.3], {0: 0.59, 1: 0.59}, None),
+        ([0.5, 0.25, 0.15, 0.1], {2: 1.0, 1: 1.0}, 3),  # an idle one that wins less than the twins
     ],
 )
 def test_who_is_idle_or_a_twin_is_dismissed(
@@ -69,15 +69,15 @@ def test_who_is_idle_or_a_twin_is_dismissed(
 
 
 def test_who_won_hardly_anything_is_no_twin_and_the_last_expert_stays() -> None:
-    roster = roster_of([0.3, 0.3, 0.2, 0.2], {0: 9.0})
-    roster.seen[0], roster.alike[0] = 4.0, 36.0
+    roster = roster_of([0.3, 0.3, 0.2, 0.2], {0: 1.0})
+    roster.seen[0], roster.twinned[0] = 4.0, 4.0
     assert roster.dismiss(step=20) is None
     alone = roster_of([0.0], {}, start=1)
     assert alone.dismiss(step=20) is None
 
 
 def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
-    roster = roster_of([0.3, 0.2, 0.3, 0.2], {1: 9.0, 3: 9.0})
+    roster = roster_of([0.3, 0.2, 0.3, 0.2], {1: 1.0, 3: 1.0})
     assert roster.dismiss(step=20) == 3
     assert roster.dismiss(step=20) is None
 
@@ -188,7 +188,7 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
     for statistic in state.experts.statistics:
         statistic[:, 3] = 9.0
     state.roster.share[:3] = 1 / 3
-    state.roster.alike[:] = 0
+    state.roster.twinned[:] = 0
     review_roster(state, identity, generator_for(1, "perturbation", 20))
     assert state.roster.players == [0, 1, 2, 3]
     assert state.experts.players() == [0, 1, 2, 3]
@@ -201,22 +201,23 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
 
 
 def test_what_it_looks_at_is_who_would_win_by_score_alone(batch: Batch) -> None:
-    """Here the conscience gives every image to expert 0, though expert 1 scores better on three of four, and 2 on the last."""
-    roster = state_with(OPEN).roster
+    """Here the conscience gives every image to expert 0, though expert 1 scores better on three of four, and 2 on the last.
+
+    Expert 3 answers two of those three like expert 1, and the last like nobody."""
+    roster = state_with(replace(OPEN, start=4)).roster
     assert roster is not None
-    logits = torch.tensor([[0.0] * 4, [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0]])
-    answers = torch.rand(3, 4, 1, 32, 32)
+    logits = torch.tensor([[0.0] * 4, [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0], [-2.0] * 4])
+    answers = torch.rand(4, 4, 1, 32, 32, generator=torch.Generator().manual_seed(5))
+    answers[3, :2] = answers[1, :2] + 0.01
     contest = Contest(answers, logits, torch.zeros(4, dtype=torch.long))
-    alike = resemblance(answers, torch.tensor([1, 1, 1, 2]))
     for _ in range(2):
         roster.look(contest)
     twice = 1 - (1 - NEWEST) ** 2  # the weight of what was so both times, in a mean that begins at 0
-    torch.testing.assert_close(roster.share[:3], twice * torch.tensor([0.0, 0.75, 0.25]))
+    torch.testing.assert_close(roster.share[:4], twice * torch.tensor([0.0, 0.75, 0.25, 0.0]))
     again = 2 - NEWEST  # and in a sum
-    torch.testing.assert_close(roster.seen[:3], again * torch.tensor([0.0, 3.0, 1.0]))
-    sums = torch.stack([torch.zeros(()), alike[:3].sum(), alike[3]])
-    torch.testing.assert_close(roster.alike[:3], again * sums.to(roster.alike.dtype))
-    assert not roster.share[3:].any()
+    torch.testing.assert_close(roster.seen[:4], again * torch.tensor([0.0, 3.0, 1.0, 0.0]))
+    torch.testing.assert_close(roster.twinned[:4], again * torch.tensor([0.0, 2.0, 0.0, 0.0]))
+    assert not roster.share[4:].any()
 
 
 def test_nobody_is_hired_when_the_conscience_ends_too_soon_to_give_it_work(batch: Batch) -> None:

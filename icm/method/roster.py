@@ -1,7 +1,8 @@
 """Who plays: an open roster finds the number of experts by itself, where the paper fixes it. No label is seen.
 
-An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin, whose answers to the
-images that it wins are much like somebody else's. When nothing has changed for a while one more is hired from the identity; it stays if it finds work of its own.
+An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin, whose answers to most
+of the images that it wins are much like somebody else's. To most: two that undo one mechanism alike, and others apart, are both needed.
+When nothing has changed for a while one more is hired from the identity; it stays if it finds work of its own.
 Axes: expert, player (an expert that plays, in the order of the experts), batch, channel, height, width."""
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from icm.shapes import Answers, Winner
 NEWEST = 0.05  # weight of the newest step in the running means: about twenty steps count
 LOWEST_ERROR = 1e-10
 LEAST_SEEN = 5.0  # images, in the running sum, on which two experts are compared
+TWINNED = 0.6  # of its images, that a twin answers like another
 
 
 @dataclass
@@ -29,8 +31,10 @@ class Roster:
     players: list[int]  # on the host, where it is read at every step; the bank's `playing` follows it
     since: Int[Tensor, " expert"]  # on the host too: the step at which an expert that plays began to
     share: Float[Tensor, " expert"]  # of the images, that each would win by score alone; running mean
-    alike: Float[Tensor, " expert"]  # dB, what `resemblance` says of these images; running sum
-    seen: Float[Tensor, " expert"]  # images in that sum
+    twinned: Float[
+        Tensor, " expert"
+    ]  # how many of these it answers like another, by their `resemblance`; running sum
+    seen: Float[Tensor, " expert"]  # of how many; running sum
     newcomer: list[Tensor]  # one expert as it was when the competition began
     changed: int = 0  # the step of the last dismissal or hire
     hires: int = 0
@@ -46,7 +50,7 @@ class Roster:
             players=list(range(config.start)),
             since=torch.zeros(experts, dtype=torch.int64),
             share=torch.zeros(experts, device=device),
-            alike=torch.zeros(experts, device=device),
+            twinned=torch.zeros(experts, device=device),
             seen=torch.zeros(experts, device=device),
             newcomer=one_expert(bank),
         )
@@ -55,9 +59,9 @@ class Roster:
         """Changes the running sums by one step, whose contest has a row for each player."""
         players = torch.tensor(self.players).to(self.share.device, non_blocking=True)
         won = contest.winner_by_score[:, None] == torch.arange(len(players), device=players.device)
-        resembles = resemblance(contest.answers, contest.winner_by_score)[:, None].to(self.alike.dtype)
+        resembles = resemblance(contest.answers, contest.winner_by_score)[:, None] > self.config.twins
         self.share[players] = self.share[players].lerp(won.to(self.share.dtype).mean(dim=0), NEWEST)
-        self.alike[players] = (1 - NEWEST) * self.alike[players] + (resembles * won).sum(dim=0)
+        self.twinned[players] = (1 - NEWEST) * self.twinned[players] + (resembles & won).sum(dim=0)
         self.seen[players] = (1 - NEWEST) * self.seen[players] + won.sum(dim=0)
 
     def dismiss(self, step: int) -> int | None:
@@ -75,20 +79,20 @@ class Roster:
     def _dispensable(self, step: int) -> int | None:
         """Of the experts that are idle or twins the one that wins least; None where there is none."""
         settled = [each for each in self.players if step - int(self.since[each]) >= self.config.grace]
-        share, twins = self.share.tolist(), (self.resemblances() > self.config.twins).tolist()
+        share, twins = self.share.tolist(), (self.likeness() > TWINNED).tolist()
         idle = self.config.idle / len(self.players)
         dispensable = [each for each in settled if twins[each] or share[each] < idle]
         if len(self.players) == 1:
             return None
         return min(dispensable, key=lambda each: (share[each], -each), default=None)
 
-    def resemblances(self) -> Float[Tensor, " expert"]:
-        """The mean of what `resemblance` says of the images that each expert would win by its score, in dB; 0 for too few."""
-        return torch.where(self.seen >= LEAST_SEEN, self.alike / self.seen, 0.0)
+    def likeness(self) -> Float[Tensor, " expert"]:
+        """Of the images that each expert would win by its score, the share that it answers like another; 0 for too few images."""
+        return torch.where(self.seen >= LEAST_SEEN, self.twinned / self.seen, 0.0)
 
     def _compare_anew(self) -> None:
         """Forgets who resembled whom: one of them plays no more, or somebody new does."""
-        self.alike[:], self.seen[:] = 0, 0
+        self.twinned[:], self.seen[:] = 0, 0
 
     def hire(self, step: int) -> int | None:
         """The expert that begins to play after step `step`; None where nobody shall.

@@ -162,7 +162,7 @@ def _roster_tensors(roster: Roster) -> dict[str, Tensor]:
     return {
         "roster.since": roster.since,
         "roster.share": roster.share,
-        "roster.alike": roster.alike,
+        "roster.twinned": roster.twinned,
         "roster.seen": roster.seen,
         **{f"roster.newcomer.{index}": values for index, values in enumerate(roster.newcomer)},
     }
