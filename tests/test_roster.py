@@ -53,9 +53,9 @@ def roster_of(shares: list[float], alike: dict[int, float], start: int = 4) -> R
     [
         ([0.39, 0.25, 0.24, 0.12], {}, 3),  # an equal share is a quarter, and half of that is more than 0.12
         ([0.37, 0.25, 0.25, 0.13], {}, None),
-        ([0.3, 0.2, 0.2, 0.3], {1: 0.61, 2: 0.61}, 2),  # of two that win equally, the later one
-        ([0.3, 0.2, 0.2, 0.3], {0: 0.61, 1: 0.61}, 1),
-        ([0.3, 0.2, 0.2, 0.3], {0: 0.59, 1: 0.59}, None),
+        ([0.3, 0.2, 0.2, 0.3], {1: 0.51, 2: 0.51}, 2),  # of two that win equally, the later one
+        ([0.3, 0.2, 0.2, 0.3], {0: 0.51, 1: 0.51}, 1),
+        ([0.3, 0.2, 0.2, 0.3], {0: 0.49, 1: 0.49}, None),
         ([0.5, 0.25, 0.15, 0.1], {2: 1.0, 1: 1.0}, 3),  # an idle one that wins less than the twins
     ],
 )

@@ -1,8 +1,10 @@
 """Who plays: an open roster finds the number of experts by itself, where the paper fixes it. No label is seen.
 
-An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin, whose answers to most
-of the images that it wins are much like somebody else's. To most: two that undo one mechanism alike, and others apart, are both needed.
-When nothing has changed for a while one more is hired from the identity; it stays if it finds work of its own.
+An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin. On most of the images
+that a twin wins it answers much like somebody else, and somebody else scores nearly as well: two that undo one mechanism alike, and
+others apart, are both needed, and so are two whose answers are alike where the discriminator knows whose is right.
+One more is hired from the identity once the last one hired has work of its own, or when nothing has changed for a while. The sooner
+all mechanisms have somebody the better: while experts are too few a conscience that wants equal shares makes them share.
 Axes: expert, player (an expert that plays, in the order of the experts), batch, channel, height, width."""
 
 from dataclasses import dataclass
@@ -14,12 +16,16 @@ from torch import Tensor
 from icm.config import RosterConfig
 from icm.method.competition import Contest
 from icm.method.networks import ExpertBank
-from icm.shapes import Answers, Winner
+from icm.shapes import Answers, Logits, Winner
 
 NEWEST = 0.05  # weight of the newest step in the running means: about twenty steps count
 LOWEST_ERROR = 1e-10
 LEAST_SEEN = 5.0  # images, in the running sum, on which two experts are compared
-TWINNED = 0.6  # of its images, that a twin answers like another
+TWINNED = 0.5  # of its images, that a twin answers like another
+NEARLY = (
+    2.0  # logits, by which the next best score lies behind the best where nothing is lost without the best
+)
+WORK = 0.5  # of an equal share, that an expert wins by its score if it has found work
 
 
 @dataclass
@@ -31,9 +37,7 @@ class Roster:
     players: list[int]  # on the host, where it is read at every step; the bank's `playing` follows it
     since: Int[Tensor, " expert"]  # on the host too: the step at which an expert that plays began to
     share: Float[Tensor, " expert"]  # of the images, that each would win by score alone; running mean
-    twinned: Float[
-        Tensor, " expert"
-    ]  # how many of these it answers like another, by their `resemblance`; running sum
+    twinned: Float[Tensor, " expert"]  # how many of these another answers alike, nearly as well; running sum
     seen: Float[Tensor, " expert"]  # of how many; running sum
     newcomer: list[Tensor]  # one expert as it was when the competition began
     changed: int = 0  # the step of the last dismissal or hire
@@ -59,9 +63,10 @@ class Roster:
         """Changes the running sums by one step, whose contest has a row for each player."""
         players = torch.tensor(self.players).to(self.share.device, non_blocking=True)
         won = contest.winner_by_score[:, None] == torch.arange(len(players), device=players.device)
-        resembles = resemblance(contest.answers, contest.winner_by_score)[:, None] > self.config.twins
+        resembles = resemblance(contest.answers, contest.winner_by_score) > self.config.twins
+        twinned = (resembles & (lead(contest.logits) < NEARLY))[:, None] & won
         self.share[players] = self.share[players].lerp(won.to(self.share.dtype).mean(dim=0), NEWEST)
-        self.twinned[players] = (1 - NEWEST) * self.twinned[players] + (resembles & won).sum(dim=0)
+        self.twinned[players] = (1 - NEWEST) * self.twinned[players] + twinned.sum(dim=0)
         self.seen[players] = (1 - NEWEST) * self.seen[players] + won.sum(dim=0)
 
     def dismiss(self, step: int) -> int | None:
@@ -87,7 +92,7 @@ class Roster:
         return min(dispensable, key=lambda each: (share[each], -each), default=None)
 
     def likeness(self) -> Float[Tensor, " expert"]:
-        """Of the images that each expert would win by its score, the share that it answers like another; 0 for too few images."""
+        """Of the images that each expert would win by its score, the share that another answers alike and nearly as well; 0 for too few."""
         return torch.where(self.seen >= LEAST_SEEN, self.twinned / self.seen, 0.0)
 
     def _compare_anew(self) -> None:
@@ -97,12 +102,13 @@ class Roster:
     def hire(self, step: int) -> int | None:
         """The expert that begins to play after step `step`; None where nobody shall.
 
-        One is hired when nothing has changed for `grace` steps: then the last one hired has found work, or was dismissed."""
+        One is hired when the last one hired has found work, or nothing has changed for `grace` steps."""
         free = [expert for expert in range(self.experts) if expert not in self.players]
-        if self._newest_is_a_hire():
-            self.in_vain = 0  # nobody was dismissed since the last hire
-        if not free or self.in_vain >= self.config.vain or step - self.changed < self.config.grace:
+        is_time = step - self.changed >= self.config.grace or self._newest_has_work()
+        if not free or self.in_vain >= self.config.vain or not is_time:
             return None
+        if self._newest_is_a_hire():
+            self.in_vain = 0  # nobody was dismissed since
         hired = free[0]
         self.players = sorted([*self.players, hired])
         self.since[hired] = self.changed = step
@@ -114,6 +120,12 @@ class Roster:
     def _newest_is_a_hire(self) -> bool:
         """Whether nobody was dismissed since the last hire; False before the first one."""
         return self.hires > 0 and int(self.since.max()) == self.changed
+
+    def _newest_has_work(self) -> bool:
+        """Whether the last one hired, with nobody dismissed since, wins its part of the images, and not as a twin."""
+        newest = int(self.since.argmax())
+        alone = bool(self.seen[newest] >= LEAST_SEEN) and float(self.likeness()[newest]) <= TWINNED
+        return self._newest_is_a_hire() and alone and float(self.share[newest]) >= WORK / len(self.players)
 
     def counters(self) -> list[int]:
         return [self.changed, self.hires, self.in_vain]
@@ -132,6 +144,14 @@ def resemblance(answers: Answers, winner: Winner) -> Float[Tensor, " batch"]:
     if len(others) < 3:
         return torch.zeros(batch, device=winner.device)
     return others[0] - others[len(others) // 2]
+
+
+def lead(logits: Logits) -> Float[Tensor, " batch"]:
+    """By how much the best score of each image is above the next best; infinite for one player."""
+    if len(logits) < 2:
+        return torch.full(logits.shape[1:], torch.inf, device=logits.device)
+    best = logits.topk(2, dim=0).values
+    return best[0] - best[1]
 
 
 def one_expert(bank: ExpertBank) -> list[Tensor]:
