@@ -109,6 +109,30 @@ def test_a_hire_is_in_vain_once_however_many_leave_after_it() -> None:
     assert roster.hire(step=60) == 0
 
 
+def test_the_next_is_hired_at_once_when_the_last_has_work_of_its_own() -> None:
+    roster = roster_of([0.34, 0.33, 0.33], {}, start=3)
+    assert roster.hire(step=20) == 3
+    roster.share[3] = 0.13  # half of an equal share is an eighth
+    assert roster.hire(step=30) is None  # too few images yet, to know whether it is a twin
+    roster.seen[3], roster.twinned[3] = 20.0, 12.0
+    assert roster.hire(step=30) is None
+    roster.twinned[3] = 8.0
+    roster.share[3] = 0.12
+    assert roster.hire(step=30) is None
+    roster.share[3] = 0.13
+    assert roster.hire(step=30) == 4
+
+
+def test_a_hire_is_in_vain_however_often_it_is_asked_whether_another_is_to_be_hired() -> None:
+    roster = roster_of([0.34, 0.33, 0.33], {}, start=3)
+    for start in (20, 60):
+        assert roster.hire(start) == 3
+        assert roster.hire(start + 10) is None
+        assert roster.dismiss(start + 20) == 3
+    assert roster.in_vain == 2
+    assert roster.hire(step=200) is None
+
+
 def test_nobody_is_hired_where_all_play() -> None:
     roster = roster_of([0.2] * 5, {}, start=5)
     assert roster.hire(step=50) is None
@@ -203,10 +227,10 @@ def test_a_newcomer_is_what_the_first_expert_was_and_knows_nothing_of_who_had_it
 def test_what_it_looks_at_is_who_would_win_by_score_alone(batch: Batch) -> None:
     """Here the conscience gives every image to expert 0, though expert 1 scores better on three of four, and 2 on the last.
 
-    Expert 3 answers two of those three like expert 1, and the last like nobody."""
+    Expert 3 answers two of those three like expert 1, but on one of them its score is far behind."""
     roster = state_with(replace(OPEN, start=4)).roster
     assert roster is not None
-    logits = torch.tensor([[0.0] * 4, [1.0, 1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0], [-2.0] * 4])
+    logits = torch.tensor([[0.0] * 4, [1.0, 9.0, 1.0, -1.0], [-1.0, -1.0, -1.0, 1.0], [-2.0] * 4])
     answers = torch.rand(4, 4, 1, 32, 32, generator=torch.Generator().manual_seed(5))
     answers[3, :2] = answers[1, :2] + 0.01
     contest = Contest(answers, logits, torch.zeros(4, dtype=torch.long))
@@ -216,7 +240,7 @@ def test_what_it_looks_at_is_who_would_win_by_score_alone(batch: Batch) -> None:
     torch.testing.assert_close(roster.share[:4], twice * torch.tensor([0.0, 0.75, 0.25, 0.0]))
     again = 2 - NEWEST  # and in a sum
     torch.testing.assert_close(roster.seen[:4], again * torch.tensor([0.0, 3.0, 1.0, 0.0]))
-    torch.testing.assert_close(roster.twinned[:4], again * torch.tensor([0.0, 2.0, 0.0, 0.0]))
+    torch.testing.assert_close(roster.twinned[:4], again * torch.tensor([0.0, 1.0, 0.0, 0.0]))
     assert not roster.share[4:].any()
 
 

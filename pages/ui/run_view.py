@@ -216,8 +216,8 @@ def roster_words(config: RunConfig, history: History) -> str:
     roster, playing = config.roster, history.plays()
     return (
         f"{counted(len(playing), 'expert')} of at most {config.model.experts} play: {', '.join(map(badge, playing))}. "
-        f"{roster.start} began. Every {roster.every} steps one leaves that hardly wins or that answers like another, "
-        f"and after {roster.grace} steps without a change one more is tried, while the conscience can give it work."
+        f"{roster.start} began. Every {roster.every} steps one may leave that hardly wins or answers like another, or one more is tried "
+        f"once the newest has work of its own or nothing has changed for {roster.grace} steps, while the conscience can give it work."
     )
 
 
