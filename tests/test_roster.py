@@ -44,7 +44,8 @@ def roster_of(shares: list[float], alike: dict[int, float], start: int = 4) -> R
     roster.share[: len(shares)] = torch.tensor(shares)
     roster.seen[:] = 100.0
     for expert, part in alike.items():
-        roster.twinned[expert] = 100 * part
+        other = next((each for each in alike if each != expert), 3)
+        roster.twinned[expert, other] = 100 * part
     return roster
 
 

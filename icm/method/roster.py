@@ -1,8 +1,8 @@
 """Who plays: an open roster finds the number of experts by itself, where the paper fixes it. No label is seen.
 
 An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin. On most of the images
-that a twin wins it answers much like somebody else, and somebody else scores nearly as well: two that undo one mechanism alike, and
-others apart, are both needed, and so are two whose answers are alike where the discriminator knows whose is right.
+that a twin wins some answer is much like its own, and the next best scores nearly as well; and so it is on many images of whom that is.
+Two that undo one mechanism alike and others apart are both needed, and so is who takes one of two from an expert.
 One more is hired from the identity once the last one hired has work of its own, or when nothing has changed for a while. The sooner
 all mechanisms have somebody the better: while experts are too few a conscience that wants equal shares makes them share.
 Axes: expert, player (an expert that plays, in the order of the experts), batch, channel, height, width."""
@@ -10,21 +10,25 @@ Axes: expert, player (an expert that plays, in the order of the experts), batch,
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from icm.config import RosterConfig
 from icm.method.competition import Contest
 from icm.method.networks import ExpertBank
-from icm.shapes import Answers, Logits, Winner
+from icm.shapes import Answers, Winner
 
 NEWEST = 0.05  # weight of the newest step in the running means: about twenty steps count
 LOWEST_ERROR = 1e-10
 LEAST_SEEN = 5.0  # images, in the running sum, on which two experts are compared
-TWINNED = 0.5  # of its images, that a twin answers like another
 NEARLY = (
-    2.0  # logits, by which the next best score lies behind the best where nothing is lost without the best
+    2.0  # logits, by which the next best score may lie behind the best where little is lost without the best
 )
+TWINNED, TOO = (
+    0.5,
+    0.33,
+)  # of its images, on which little is lost without a twin; and of those of its twin without that
 WORK = 0.5  # of an equal share, that an expert wins by its score if it has found work
 
 
@@ -37,7 +41,9 @@ class Roster:
     players: list[int]  # on the host, where it is read at every step; the bank's `playing` follows it
     since: Int[Tensor, " expert"]  # on the host too: the step at which an expert that plays began to
     share: Float[Tensor, " expert"]  # of the images, that each would win by score alone; running mean
-    twinned: Float[Tensor, " expert"]  # how many of these another answers alike, nearly as well; running sum
+    twinned: Float[
+        Tensor, "expert next"
+    ]  # on how many of these little is lost, by who is next best; running sum
     seen: Float[Tensor, " expert"]  # of how many; running sum
     newcomer: list[Tensor]  # one expert as it was when the competition began
     changed: int = 0  # the step of the last dismissal or hire
@@ -54,7 +60,7 @@ class Roster:
             players=list(range(config.start)),
             since=torch.zeros(experts, dtype=torch.int64),
             share=torch.zeros(experts, device=device),
-            twinned=torch.zeros(experts, device=device),
+            twinned=torch.zeros(experts, experts, device=device),
             seen=torch.zeros(experts, device=device),
             newcomer=one_expert(bank),
         )
@@ -62,12 +68,16 @@ class Roster:
     def look(self, contest: Contest) -> None:
         """Changes the running sums by one step, whose contest has a row for each player."""
         players = torch.tensor(self.players).to(self.share.device, non_blocking=True)
-        won = contest.winner_by_score[:, None] == torch.arange(len(players), device=players.device)
-        resembles = resemblance(contest.answers, contest.winner_by_score) > self.config.twins
-        twinned = (resembles & (lead(contest.logits) < NEARLY))[:, None] & won
-        self.share[players] = self.share[players].lerp(won.to(self.share.dtype).mean(dim=0), NEWEST)
-        self.twinned[players] = (1 - NEWEST) * self.twinned[players] + twinned.sum(dim=0)
+        won = one_hot(contest.winner_by_score, len(players)).to(self.share.dtype)
+        self.share[players] = self.share[players].lerp(won.mean(dim=0), NEWEST)
         self.seen[players] = (1 - NEWEST) * self.seen[players] + won.sum(dim=0)
+        if len(players) > 1:
+            best, order = contest.logits.topk(2, dim=0)
+            resembles = resemblance(contest.answers, contest.winner_by_score) > self.config.twins
+            twinned = won * (resembles & (best[0] - best[1] < NEARLY))[:, None]
+            pairs = (players[:, None], players)
+            found = twinned.T @ one_hot(order[1], len(players)).to(twinned.dtype)
+            self.twinned[pairs] = (1 - NEWEST) * self.twinned[pairs] + found
 
     def dismiss(self, step: int) -> int | None:
         """The expert that plays no more after step `step`; None where all are needed.
@@ -84,16 +94,18 @@ class Roster:
     def _dispensable(self, step: int) -> int | None:
         """Of the experts that are idle or twins the one that wins least; None where there is none."""
         settled = [each for each in self.players if step - int(self.since[each]) >= self.config.grace]
-        share, twins = self.share.tolist(), (self.likeness() > TWINNED).tolist()
+        share, twins = self.share.tolist(), self.twins().tolist()
         idle = self.config.idle / len(self.players)
         dispensable = [each for each in settled if twins[each] or share[each] < idle]
         if len(self.players) == 1:
             return None
         return min(dispensable, key=lambda each: (share[each], -each), default=None)
 
-    def likeness(self) -> Float[Tensor, " expert"]:
-        """Of the images that each expert would win by its score, the share that another answers alike and nearly as well; 0 for too few."""
-        return torch.where(self.seen >= LEAST_SEEN, self.twinned / self.seen, 0.0)
+    def twins(self) -> Bool[Tensor, " expert"]:
+        """Who could be dispensed with since another is alike, and would be lost without as little; nobody who won too few images."""
+        twinned, other = self.twinned.sum(dim=1), self.twinned.argmax(dim=1)
+        part = torch.where(self.seen >= LEAST_SEEN, twinned / self.seen, 0.0)
+        return (part > TWINNED) & (part[other] > TOO)
 
     def _compare_anew(self) -> None:
         """Forgets who resembled whom: one of them plays no more, or somebody new does."""
@@ -124,7 +136,7 @@ class Roster:
     def _newest_has_work(self) -> bool:
         """Whether the last one hired, with nobody dismissed since, wins its part of the images, and not as a twin."""
         newest = int(self.since.argmax())
-        alone = bool(self.seen[newest] >= LEAST_SEEN) and float(self.likeness()[newest]) <= TWINNED
+        alone = bool(self.seen[newest] >= LEAST_SEEN) and not bool(self.twins()[newest])
         return self._newest_is_a_hire() and alone and float(self.share[newest]) >= WORK / len(self.players)
 
     def counters(self) -> list[int]:
@@ -144,14 +156,6 @@ def resemblance(answers: Answers, winner: Winner) -> Float[Tensor, " batch"]:
     if len(others) < 3:
         return torch.zeros(batch, device=winner.device)
     return others[0] - others[len(others) // 2]
-
-
-def lead(logits: Logits) -> Float[Tensor, " batch"]:
-    """By how much the best score of each image is above the next best; infinite for one player."""
-    if len(logits) < 2:
-        return torch.full(logits.shape[1:], torch.inf, device=logits.device)
-    best = logits.topk(2, dim=0).values
-    return best[0] - best[1]
 
 
 def one_expert(bank: ExpertBank) -> list[Tensor]:
