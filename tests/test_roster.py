@@ -77,6 +77,17 @@ def test_who_won_hardly_anything_is_no_twin_and_the_last_expert_stays() -> None:
     assert alone.dismiss(step=20) is None
 
 
+def test_who_takes_one_of_two_from_an_expert_is_no_twin() -> None:
+    roster = roster_of([0.4, 0.2, 0.2, 0.2], {})
+    roster.twinned[1, 0], roster.twinned[0, 1] = (
+        90.0,
+        30.0,
+    )  # expert 0 would be lost on seven of ten of its images
+    assert roster.dismiss(step=20) is None
+    roster.twinned[0, 1] = 40.0
+    assert roster.dismiss(step=20) == 1
+
+
 def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
     roster = roster_of([0.3, 0.2, 0.3, 0.2], {1: 1.0, 3: 1.0})
     assert roster.dismiss(step=20) == 3
@@ -115,9 +126,10 @@ def test_the_next_is_hired_at_once_when_the_last_has_work_of_its_own() -> None:
     assert roster.hire(step=20) == 3
     roster.share[3] = 0.13  # half of an equal share is an eighth
     assert roster.hire(step=30) is None  # too few images yet, to know whether it is a twin
-    roster.seen[3], roster.twinned[3] = 20.0, 12.0
+    roster.seen[:4] = 20.0
+    roster.twinned[3, 1], roster.twinned[1, 3] = 11.0, 7.0
     assert roster.hire(step=30) is None
-    roster.twinned[3] = 8.0
+    roster.twinned[3, 1] = 9.0
     roster.share[3] = 0.12
     assert roster.hire(step=30) is None
     roster.share[3] = 0.13
@@ -241,7 +253,9 @@ def test_what_it_looks_at_is_who_would_win_by_score_alone(batch: Batch) -> None:
     torch.testing.assert_close(roster.share[:4], twice * torch.tensor([0.0, 0.75, 0.25, 0.0]))
     again = 2 - NEWEST  # and in a sum
     torch.testing.assert_close(roster.seen[:4], again * torch.tensor([0.0, 3.0, 1.0, 0.0]))
-    torch.testing.assert_close(roster.twinned[:4], again * torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    twinned = torch.zeros(5, 5)
+    twinned[1, 0] = again  # by score 0 is next, where 3 is alike
+    torch.testing.assert_close(roster.twinned, twinned.to(roster.twinned.dtype))
     assert not roster.share[4:].any()
 
 
