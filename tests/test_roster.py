@@ -95,7 +95,7 @@ def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
 
 
 def test_one_more_is_hired_when_all_is_quiet_until_two_were_hired_in_vain() -> None:
-    roster = roster_of([0.34, 0.33, 0.33], {}, start=3)
+    roster = roster_of([0.44, 0.43, 0.13], {}, start=3)  # a third is an equal share, and 0.13 less than half of it
     assert roster.hire(step=19) is None
     assert roster.hire(step=20) == 3
     assert roster.hire(step=39) is None
@@ -121,19 +121,19 @@ def test_a_hire_is_in_vain_once_however_many_leave_after_it() -> None:
     assert roster.hire(step=60) == 0
 
 
-def test_the_next_is_hired_at_once_when_the_last_has_work_of_its_own() -> None:
-    roster = roster_of([0.34, 0.33, 0.33], {}, start=3)
-    assert roster.hire(step=20) == 3
+def test_the_next_is_hired_at_once_when_all_have_work_of_their_own() -> None:
+    roster = roster_of([0.5, 0.3, 0.2], {}, start=3)
+    assert roster.hire(step=1) == 3
     roster.share[3] = 0.13  # half of an equal share is an eighth
-    assert roster.hire(step=30) is None  # too few images yet, to know whether it is a twin
+    assert roster.hire(step=5) is None  # too few images yet, to know whether there is a twin
     roster.seen[:4] = 20.0
     roster.twinned[3, 1], roster.twinned[1, 3] = 11.0, 7.0
-    assert roster.hire(step=30) is None
+    assert roster.hire(step=5) is None
     roster.twinned[3, 1] = 9.0
     roster.share[3] = 0.12
-    assert roster.hire(step=30) is None
+    assert roster.hire(step=5) is None
     roster.share[3] = 0.13
-    assert roster.hire(step=30) == 4
+    assert roster.hire(step=5) == 4
 
 
 def test_a_hire_is_in_vain_however_often_it_is_asked_whether_another_is_to_be_hired() -> None:

@@ -3,8 +3,8 @@
 An expert that the others can do without is dismissed: one that hardly wins anything by its score, or a twin. On most of the images
 that a twin wins some answer is much like its own, and the next best scores nearly as well; and so it is on many images of whom that is.
 Two that undo one mechanism alike and others apart are both needed, and so is who takes one of two from an expert.
-One more is hired from the identity once the last one hired has work of its own, or when nothing has changed for a while. The sooner
-all mechanisms have somebody the better: while experts are too few a conscience that wants equal shares makes them share.
+One more is hired from the identity when everybody has work of their own, or when nothing has changed for a while. Early, that is: the
+longer others have learned, the farther ahead their scores are, and nobody new takes a mechanism from them.
 Axes: expert, player (an expert that plays, in the order of the experts), batch, channel, height, width."""
 
 from dataclasses import dataclass
@@ -114,9 +114,9 @@ class Roster:
     def hire(self, step: int) -> int | None:
         """The expert that begins to play after step `step`; None where nobody shall.
 
-        One is hired when the last one hired has found work, or nothing has changed for `grace` steps."""
+        One is hired when all have work, or nothing has changed for `grace` steps."""
         free = [expert for expert in range(self.experts) if expert not in self.players]
-        is_time = step - self.changed >= self.config.grace or self._newest_has_work()
+        is_time = step - self.changed >= self.config.grace or self._all_have_work()
         if not free or self.in_vain >= self.config.vain or not is_time:
             return None
         if self._newest_is_a_hire():
@@ -133,11 +133,10 @@ class Roster:
         """Whether nobody was dismissed since the last hire; False before the first one."""
         return self.hires > 0 and int(self.since.max()) == self.changed
 
-    def _newest_has_work(self) -> bool:
-        """Whether the last one hired, with nobody dismissed since, wins its part of the images, and not as a twin."""
-        newest = int(self.since.argmax())
-        alone = bool(self.seen[newest] >= LEAST_SEEN) and not bool(self.twins()[newest])
-        return self._newest_is_a_hire() and alone and float(self.share[newest]) >= WORK / len(self.players)
+    def _all_have_work(self) -> bool:
+        """Whether everybody who plays wins about their part of the images, nobody as a twin."""
+        share, seen, twins = self.share[self.players], self.seen[self.players], self.twins()[self.players]
+        return bool(((share >= WORK / len(self.players)) & (seen >= LEAST_SEEN) & ~twins).all())
 
     def counters(self) -> list[int]:
         return [self.changed, self.hires, self.in_vain]
