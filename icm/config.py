@@ -177,7 +177,7 @@ class RosterConfig:
     idle: float = 0.1
     """An expert is dismissed that would win less than this part of an equal share by its score alone."""
     twins: float = 4.0
-    """An expert is dismissed if another scores nearly as well on most images that it wins, and its answers are nearer to another's than to most by so many dB."""
+    """An expert is a twin, and dismissed, where its answers are nearer to another's than to most by so many dB, and the next best score is nearly as good."""
     vain: int = 2
     """How many hires in a row may be in vain, somebody being dismissed after each, before nobody is hired any more."""
 

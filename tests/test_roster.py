@@ -95,7 +95,9 @@ def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
 
 
 def test_one_more_is_hired_when_all_is_quiet_until_two_were_hired_in_vain() -> None:
-    roster = roster_of([0.44, 0.43, 0.13], {}, start=3)  # a third is an equal share, and 0.13 less than half of it
+    roster = roster_of(
+        [0.44, 0.43, 0.13], {}, start=3
+    )  # a third is an equal share, and 0.13 less than half of it
     assert roster.hire(step=19) is None
     assert roster.hire(step=20) == 3
     assert roster.hire(step=39) is None

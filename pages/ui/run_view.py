@@ -217,7 +217,7 @@ def roster_words(config: RunConfig, history: History) -> str:
     return (
         f"{counted(len(playing), 'expert')} of at most {config.model.experts} play: {', '.join(map(badge, playing))}. "
         f"{roster.start} began. Every {roster.every} steps one may leave that hardly wins or answers like another, or one more is tried "
-        f"once the newest has work of its own or nothing has changed for {roster.grace} steps, while the conscience can give it work."
+        f"once all have work or nothing has changed for {roster.grace} steps, while the conscience can give it work."
     )
 
 

@@ -14,10 +14,10 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.app.laboratory import PATIENCE
 
-# How many elements wait to be drawn, for the front end still fetches what draws them or their script runs again, or fade; whether
-# the frame's own style is there.
+# How many elements wait to be drawn, for the front end still fetches what draws them or their script runs again, or fade or open;
+# whether the frame's own style is there. Animations of CSS, such as a spinner's, need not end.
 FADING = """document.querySelectorAll('[data-stale=true], [data-testid=stSkeleton]').length
-  + document.getAnimations().filter(each => each instanceof CSSTransition && each.playState === 'running').length"""
+  + document.getAnimations().filter(each => !(each instanceof CSSAnimation) && each.playState === 'running').length"""
 STYLED = "[...document.querySelectorAll('style')].some(each => each.textContent.includes('.stMainBlockContainer{'))"
 
 
@@ -63,8 +63,8 @@ def settled(page: Page) -> None:
 
 
 def at_rest(page: Page) -> None:
-    """The script has run to its end, and nothing fades any more: what a script runs again for is pale for a while, and where
-    a widget's code is fetched lies a grey patch.
+    """The script has run to its end, and nothing fades or moves any more: what a script runs again for is pale for a while, where
+    a widget's code is fetched lies a grey patch, and what opens pushes down all below.
 
     And the frame's own style is there: the front end fetches what shows it, and until then captions are paler than ours."""
     settled(page)

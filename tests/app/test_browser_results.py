@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from icm.runs.run import Run
 from icm.show import results
 from icm.show.results import ROWS
-from tests.app.frames import settled
+from tests.app.frames import at_rest, settled
 
 POINTS = ".scatterlayer .trace .points path"
 
@@ -39,6 +39,7 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
             expect(card.locator(".js-plotly-plot")).to_be_visible()
             expect(card.locator("li")).to_have_count(len(found))
             expect(card.get_by_role("table")).to_have_count(1 if row.together else 0)
+            at_rest(page)  # the card above still opens: a click on what moves may miss it
             card.get_by_text("How it was made").click()
             expect(card.get_by_text(f"python -m icm study {found[0].study} --seeds").first).to_be_visible()
         else:
