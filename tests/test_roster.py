@@ -70,8 +70,8 @@ def test_who_is_idle_or_a_twin_is_dismissed(
 
 
 def test_who_won_hardly_anything_is_no_twin_and_the_last_expert_stays() -> None:
-    roster = roster_of([0.3, 0.3, 0.2, 0.2], {0: 1.0})
-    roster.seen[0], roster.twinned[0] = 4.0, 4.0
+    roster = roster_of([0.3, 0.3, 0.2, 0.2], {0: 1.0, 1: 1.0})
+    roster.seen[0], roster.twinned[0, 1] = 4.0, 4.0
     assert roster.dismiss(step=20) is None
     alone = roster_of([0.0], {}, start=1)
     assert alone.dismiss(step=20) is None
@@ -79,10 +79,8 @@ def test_who_won_hardly_anything_is_no_twin_and_the_last_expert_stays() -> None:
 
 def test_who_takes_one_of_two_from_an_expert_is_no_twin() -> None:
     roster = roster_of([0.4, 0.2, 0.2, 0.2], {})
-    roster.twinned[1, 0], roster.twinned[0, 1] = (
-        90.0,
-        30.0,
-    )  # expert 0 would be lost on seven of ten of its images
+    roster.twinned[1, 0] = 90.0
+    roster.twinned[0, 1] = 30.0  # on seven of ten of its images much would be lost without expert 0
     assert roster.dismiss(step=20) is None
     roster.twinned[0, 1] = 40.0
     assert roster.dismiss(step=20) == 1
@@ -95,9 +93,7 @@ def test_after_a_dismissal_who_resembled_whom_is_found_out_anew() -> None:
 
 
 def test_one_more_is_hired_when_all_is_quiet_until_two_were_hired_in_vain() -> None:
-    roster = roster_of(
-        [0.44, 0.43, 0.13], {}, start=3
-    )  # a third is an equal share, and 0.13 less than half of it
+    roster = roster_of([0.44, 0.43, 0.13], {}, start=3)  # the last has less than half of an equal share
     assert roster.hire(step=19) is None
     assert roster.hire(step=20) == 3
     assert roster.hire(step=39) is None

@@ -22,13 +22,9 @@ from icm.shapes import Answers, Winner
 NEWEST = 0.05  # weight of the newest step in the running means: about twenty steps count
 LOWEST_ERROR = 1e-10
 LEAST_SEEN = 5.0  # images, in the running sum, on which two experts are compared
-NEARLY = (
-    2.0  # logits, by which the next best score may lie behind the best where little is lost without the best
-)
-TWINNED, TOO = (
-    0.5,
-    0.33,
-)  # of its images, on which little is lost without a twin; and of those of its twin without that
+NEARLY = 2.0  # logits, by which the next best score may lie behind where little is lost without the best
+TWINNED = 0.5  # of a twin's images, on which little is lost without it
+TOO = 0.33  # of the images of whom it is like, on which little is lost without that one
 WORK = 0.5  # of an equal share, that an expert wins by its score if it has found work
 
 
@@ -41,9 +37,7 @@ class Roster:
     players: list[int]  # on the host, where it is read at every step; the bank's `playing` follows it
     since: Int[Tensor, " expert"]  # on the host too: the step at which an expert that plays began to
     share: Float[Tensor, " expert"]  # of the images, that each would win by score alone; running mean
-    twinned: Float[
-        Tensor, "expert next"
-    ]  # on how many of these little is lost, by who is next best; running sum
+    twinned: Float[Tensor, "expert next"]  # on how many little is lost, by who is next best; running sum
     seen: Float[Tensor, " expert"]  # of how many; running sum
     newcomer: list[Tensor]  # one expert as it was when the competition began
     changed: int = 0  # the step of the last dismissal or hire
