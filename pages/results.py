@@ -216,7 +216,7 @@ def in_html(figure: "go.Figure") -> str:
 
 
 def in_csv(found: Sequence[Variant]) -> str:
-    """A line for each run: all that is one value. The curves are in docs/results/."""
+    """A line for each run: all that is one value, and what the diagnosis found. The curves are in docs/results/."""
     every = [{"study": each.study} | run | diagnosed.columns(run) for each in found for run in each.runs]
     names = dict.fromkeys(
         name for run in every for name, value in run.items() if not isinstance(value, list | Mapping)

@@ -4,7 +4,7 @@ An expert that the others can do without is dismissed: one that hardly wins anyt
 that a twin wins some answer is much like its own, and the next best scores nearly as well; and so it is on many images of whom that is.
 Two that undo one mechanism alike and others apart are both needed, and so is who takes one of two from an expert.
 One more is hired from the identity when everybody has work of their own, or when nothing has changed for a while. Early, that is: the
-longer others have learned, the farther ahead their scores are, and nobody new takes a mechanism from them.
+longer others have learned, the farther ahead their scores are, and the less can a new one take a mechanism from them.
 Axes: expert, player (an expert that plays, in the order of the experts), batch, channel, height, width."""
 
 from dataclasses import dataclass
