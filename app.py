@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
+from google.protobuf.message import DecodeError
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -16,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 # Set before numpy is imported. The other cores are for the trainer, and on small matrices two threads wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -135,6 +138,54 @@ class Leaving:
                 raise
 
 
+class PageShown:
+    """Keeps the page that a visitor has opened from what the page before still asks.
+
+    A fragment of the page before, such as one that looks again and again, may ask while the next one opens. Streamlit 1.67 then
+    either forgets that another page was asked for, or runs the fragment afterwards in the name of the page before, which its
+    front end takes for one more change of pages: it clears what is shown, for good. So a fragment's question is not heard once
+    another page was asked for, and the answer to one that was heard before is given in the name of the page that is shown."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        # Hashes of pages: of the one that the visitor asked for last, and of the one whose script was begun last. A connection that
+        # was broken off and is there again begins with neither.
+        wanted = shown = ""
+
+        async def receive_of_page_wanted() -> Message:
+            nonlocal wanted
+            while True:
+                message = await receive()
+                said = BackMsg()
+                with suppress(DecodeError):  # Streamlit says what it does not understand
+                    said.ParseFromString(message.get("bytes") or b"")
+                asked = said.rerun_script
+                if asked.fragment_id and wanted and asked.page_script_hash != wanted:
+                    continue
+                wanted = asked.page_script_hash or wanted
+                return message
+
+        async def send_of_page_shown(message: Message) -> None:
+            nonlocal wanted, shown
+            told = ForwardMsg.FromString(message.get("bytes") or b"")
+            kind = told.WhichOneof("type")
+            if kind == "navigation":  # what a link's address leads to; its script was begun as the main one
+                wanted = shown = told.navigation.page_script_hash
+            elif kind == "new_session" and not told.metadata.run.fragment_ids:
+                wanted = shown = told.new_session.page_script_hash
+            elif kind == "new_session" and shown:
+                told.new_session.page_script_hash = shown
+                message = {**message, "bytes": told.SerializeToString()}
+            await send(message)
+
+        await self.app(scope, receive_of_page_wanted, send_of_page_shown)
+
+
 def film(request: Request) -> Response:
     """One picture of a run's film. The version in its address is when the run was made: another run may take its name later."""
     from icm.errors import ActionableError  # with numpy, so not before the lines above
@@ -163,6 +214,7 @@ app = st.App(
     "pages/main.py",
     middleware=[
         Middleware(Leaving),
+        Middleware(PageShown),
         Middleware(ResponseHeaders),
         Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
         Middleware(PageBase),
