@@ -165,7 +165,7 @@ class PageShown:
                 with suppress(DecodeError):  # Streamlit says what it does not understand
                     said.ParseFromString(message.get("bytes") or b"")
                 asked = said.rerun_script
-                if asked.fragment_id and wanted and asked.page_script_hash != wanted:
+                if asked.fragment_id and wanted and asked.page_script_hash not in ("", wanted):
                     continue
                 wanted = asked.page_script_hash or wanted
                 return message

@@ -116,6 +116,7 @@ def opens(page: str) -> Message:
         ([begins("a"), asks("b"), begins("a", "clock"), begins("b")], "all"),  # while a is still shown
         ([begins("a"), begins("b"), begins("a", "clock")], [begins("a"), begins("b"), begins("b", "clock")]),
         ([asks("a", "clock"), begins("a", "clock")], "all"),  # the connection had been broken off
+        ([begins("a"), asks("", "clock"), begins("a", "clock")], "all"),  # from no page in particular
         ([{"type": "websocket.receive", "bytes": b"\xff"}, {"type": "websocket.disconnect"}], "all"),
         ([{"type": "websocket.receive", "text": "no message"}, {"type": "websocket.accept"}], "all"),
     ],
