@@ -387,6 +387,7 @@ def changed_fields(config: RunConfig, base: RunConfig) -> dict[str, Any]:
     return changed
 
 
+@cache
 def field_sentences(section: type) -> dict[str, str]:
     """The sentence under each field of a configuration class, by field name."""
     (definition,) = ast.parse(dedent(inspect.getsource(section))).body

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
 
 from icm.files import PROJECT
 from icm.presets import PRESETS
 from icm.runs.run import SHIPPED, Run
 from icm.runs.store import RunStore
-from tests.app.laboratory import PATIENCE, Laboratory, started, tab
+from tests.app.laboratory import DESK, PATIENCE, Laboratory, started, tab
 from tests.short_runs import copied, train
 
 CHROMIUM = shutil.which("chromium")
@@ -36,16 +36,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A real browser; skipped without one, unless ICM_REQUIRE_E2E=1, which makes that an error."""
+def browsers() -> Iterator[BrowserType]:
+    """What opens real browsers; skipped without one, unless ICM_REQUIRE_E2E=1, which makes that an error."""
     if not CHROMIUM:
         assert os.environ.get("ICM_REQUIRE_E2E") != "1", "ICM_REQUIRE_E2E=1, and there is no chromium"
         pytest.skip("no chromium; ICM_REQUIRE_E2E=1 insists")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         expect.set_options(timeout=PATIENCE)
-        yield browser
-        browser.close()
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="session")
+def chromium(browsers: BrowserType) -> Iterator[Browser]:
+    """A real browser, for sessions of one's own."""
+    browser = browsers.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def desk(browsers: BrowserType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """The session of a real browser that the tests share, one after the other, as a visitor's lasts from one day to the next: it
+    keeps the code of the front end, without which a page takes half as long again to open (docs/LOG.md)."""
+    profile = tmp_path_factory.mktemp("profile")
+    session = browsers.launch_persistent_context(
+        profile, executable_path=CHROMIUM, args=ARGUMENTS, viewport=DESK
+    )
+    yield session
+    session.close()
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +95,9 @@ def fresh_server(root: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium: Browser, server: str) -> Iterator[Page]:
+def page(desk: BrowserContext, server: str) -> Iterator[Page]:
     """A tab at the test's server, see `tab`."""
-    with tab(chromium) as page:
+    with tab(desk) as page:
         yield page
 
 

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 PROJECT = Path(__file__).parents[2]
 # Milliseconds that a test waits for what must come. Who waits for less measures how busy the machine is.
 PATIENCE = 120_000
+DESK: ViewportSize = {"width": 1440, "height": 1000}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,18 @@ def started(folder: Path, script: str = "app.py", *words: str) -> Iterator[Labor
 
 
 @contextmanager
-def tab(chromium: Browser, phone: bool = False, **options: Any) -> Iterator[Page]:
-    """A tab in a browser session of its own, on a desk or on a phone with a touch screen; no error in it, no request elsewhere.
+def tab(browser: Browser | BrowserContext, phone: bool = False, **options: Any) -> Iterator[Page]:
+    """A tab on a desk or on a phone with a touch screen; no error in it, no request elsewhere.
 
-    `options` are Playwright's for a session. It is closed before the test's store goes: a page that looks again and again would log that."""
-    size = {"width": 390, "height": 844} if phone else {"width": 1440, "height": 1000}
-    context = chromium.new_context(viewport=size, has_touch=phone, **options)  # pyright: ignore[reportArgumentType]
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    With a browser it has a session of its own, to which `options` are Playwright's. In a session that is given, of which a phone
+    is none, it leaves nothing that a page has stored. It is closed before the test's store goes: a page that looks again and
+    again would log that."""
+    if isinstance(browser, Browser):
+        session = browser.new_context(viewport=PHONE if phone else DESK, has_touch=phone, **options)
+    else:
+        session = browser
+    session.set_default_timeout(PATIENCE)
+    page = session.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -78,6 +85,21 @@ def tab(chromium: Browser, phone: bool = False, **options: Any) -> Iterator[Page
     try:
         yield page
     finally:
-        context.close()
+        if session is browser:
+            _forget(page)
+            page.close()
+        else:
+            session.close()
     foreign = [error for error in errors if not error.startswith(("data:", "blob:"))]
     assert not foreign, foreign
+
+
+def _forget(page: Page) -> None:
+    """Takes away what the page has stored in its session, all but the code that it fetched."""
+    address = urlsplit(page.url)
+    if address.netloc:
+        stored = {
+            "origin": f"{address.scheme}://{address.netloc}",
+            "storageTypes": "cookies,local_storage,indexeddb",
+        }
+        page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", stored)

@@ -5,10 +5,12 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from functools import cache
 from html import unescape
 from typing import Any
 
 import numpy as np
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from icm.files import PROJECT
@@ -18,6 +20,10 @@ from pages.ui.html import WORD_JOINER
 # What of our own HTML is no text on the page: styles, what a word means before somebody points to it, tags.
 UNREAD = re.compile("<style>.*?</style>|<span role='tooltip'>.*?</span>|<.*?>", re.DOTALL)
 PAGES = ("home.py", "train.py", "monitor.py", "versus.py")
+
+# Each `AppTest` looks for components in the description of every installed package, which takes longer than many a page; once
+# is enough.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def show(page: str, **link: str) -> AppTest:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from icm.runs.run import Run
 from icm.runs.store import RunStore
@@ -36,9 +36,9 @@ def violations(page: Page) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_axe_finds_nothing_serious(
-    chromium: Browser, server: str, trained: Run, boxed: Run, path: str, theme: str
+    desk: BrowserContext, server: str, trained: Run, boxed: Run, path: str, theme: str
 ) -> None:
-    with tab(chromium) as page:
+    with tab(desk) as page:
         page.emulate_media(color_scheme="light" if theme == "light" else "dark", reduced_motion="reduce")
         page.goto(f"{server}/{path}")
         expect(page.locator(PAGES[path]).first).to_be_visible()

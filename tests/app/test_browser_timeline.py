@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from icm.config import RunConfig
 from icm.jobs import launch
@@ -246,7 +246,7 @@ def test_a_live_run_grows_without_a_flicker_and_without_a_new_picture(
 
 
 def test_home_plays_the_run_in_the_box_once_and_stands_still_for_who_asks_for_that(
-    page: Page, server: str, boxed: Run, chromium: Browser
+    page: Page, server: str, boxed: Run, desk: BrowserContext
 ) -> None:
     last = boxed.config().training.steps
     page.goto(server)
@@ -254,7 +254,7 @@ def test_home_plays_the_run_in_the_box_once_and_stands_still_for_who_asks_for_th
     wait_until(page, lambda: 0 < step_of(canvas) < last, "it plays")
     expect(canvas).to_have_attribute("data-step", str(last))
     expect(page.locator("canvas.ribbons")).to_have_attribute("data-own", "10")
-    with tab(chromium) as other:
+    with tab(desk) as other:
         other.emulate_media(reduced_motion="reduce")
         other.goto(server)
         expect(picture(other)).to_have_attribute("data-step", str(last))

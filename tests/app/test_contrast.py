@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from icm.runs.run import Run
 from icm.show.legible import GROUND, Theme
@@ -77,9 +77,9 @@ def shows_all(page: Page) -> bool:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
 def test_what_is_written_on_a_canvas_can_be_read(
-    chromium: Browser, server: str, trained: Run, boxed: Run, path: str, theme: Theme
+    desk: BrowserContext, server: str, trained: Run, boxed: Run, path: str, theme: Theme
 ) -> None:
-    with tab(chromium) as page:
+    with tab(desk) as page:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.add_init_script(UNWRITTEN)
         page.goto(f"{server}/{path}")
