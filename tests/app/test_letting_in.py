@@ -126,11 +126,10 @@ def test_whatever_the_text_every_element_shows_it_as_it_is_and_fetches_nothing(
     assert not elsewhere
 
 
-# What the pages are opened with. Each link holds several hostile texts, none of which hides the one after it.
-LINKS = (
-    "![x](http://evil.test/p.png) [x](http://evil.test/) <img src=http://evil.test/p.png>",
-    "http://evil.test/a www.evil.test a@evil.test :red[x] :material/home:",
-    "$\\href{http://evil.test/}{x}$ **b** `c`",
+# What the pages are opened with: several hostile texts, none of which hides the one after it.
+LINK = (
+    "![x](http://evil.test/p.png) [x](http://evil.test/) <img src=http://evil.test/p.png> http://evil.test/a www.evil.test "
+    "a@evil.test :red[x] :material/home: $\\href{http://evil.test/}{x}$ **b** `c`"
 )
 LABELS = (
     "![x](http://evil.test/p.png)",
@@ -157,15 +156,12 @@ def labelled(trained: Run) -> Run:
 
 def test_no_page_makes_anything_of_a_hostile_link_or_label(page: Page, server: str, labelled: Run) -> None:
     """The page's fixture fails on any request elsewhere and on any error in the console."""
-    asked = [(f"{path}=", link) for link in LINKS for path in ("monitor?run", "train?like")]
-    asked += [("train?preset=", LINKS[0]), ("draw?run=", LINKS[1]), ("compare?run=", LINKS[2])]
-    asked += [("versus?left=", LINKS[0])]
-    for path, hostile in asked:
-        page.goto(f"{server}/{path}{quote(hostile)}")
+    for path in ("monitor?run", "train?like", "train?preset", "draw?run", "compare?run", "versus?left"):
+        page.goto(f"{server}/{path}={quote(LINK)}")
         warning = page.get_by_test_id("stAlert").filter(has_text=re.compile("evil")).first
         expect(warning).to_be_visible()
         said = warning.inner_text().replace(WORD_JOINER, "")
-        assert hostile in said or repr(hostile) in said, path
+        assert LINK in said or repr(LINK) in said, path
         settled(page)
         assert foreign(page) == [], path
 
