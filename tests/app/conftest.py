@@ -57,7 +57,7 @@ def chromium(browsers: BrowserType) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def desk(browsers: BrowserType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """The session of a real browser that the tests share, one after the other, as a visitor's lasts from one day to the next: it
-    keeps the code of the front end, without which a page takes half as long again to open (docs/LOG.md)."""
+    keeps the code of the front end, without which it costs half as much again to open a page (docs/LOG.md)."""
     profile = tmp_path_factory.mktemp("profile")
     session = browsers.launch_persistent_context(
         profile, executable_path=CHROMIUM, args=ARGUMENTS, viewport=DESK

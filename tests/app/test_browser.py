@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from icm.config import RunConfig
 from icm.files import PROJECT
@@ -278,3 +278,11 @@ def test_a_phone_sees_every_page_without_scrolling_sideways(page: Page, server: 
         page.goto(f"{server}/{path}")
         expect(page.get_by_role("heading").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_tab_leaves_nothing_stored_for_the_next(desk: BrowserContext, server: str) -> None:
+    for _ in range(2):
+        with tab(desk) as page:
+            page.goto(f"{server}/favicon.png")
+            assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+            page.evaluate("localStorage.left = document.cookie = 'left=behind'")
