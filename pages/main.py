@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.turning import turning
+
 # The icon is a permutation matrix: one expert for each mechanism. It is a file, because Streamlit's own icons come from the net.
 st.set_page_config(
     page_icon=str(Path(__file__).parent / "ui" / "icon.png"),
@@ -35,4 +37,5 @@ page = st.navigation(
     position="top",
 )
 st.set_page_config(page_title=f"{page.title} · Independent mechanisms")
+turning()
 page.run()

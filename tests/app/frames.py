@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from icm.show.legible import Theme
 from tests.app.laboratory import PATIENCE
 
 # How many elements wait to be drawn, for the front end still fetches what draws them or their script runs again, or fade or open;
@@ -106,6 +107,26 @@ def script_runs(page: Page) -> list[str]:
 
     listen(page, received)
     return ended
+
+
+def open_in(theme: Theme, page: Page, address: str) -> Callable[[Theme], None]:
+    """Opens the page light or dark, without motion. What it returns turns the system, as happens at sunset, and waits until the page
+    is at rest again."""
+    asked_as: list[str] = []
+
+    def sent(message: BackMsg, _: float) -> None:
+        if message.WhichOneof("type") == "rerun_script":
+            asked_as.append(message.rerun_script.context_info.color_scheme)
+
+    def turn(other: Theme) -> None:
+        page.emulate_media(color_scheme=other, reduced_motion="reduce")
+        wait_until(page, lambda: other in asked_as, f"the page is drawn anew when it turns {other}")
+        at_rest(page)
+
+    listen(page, lambda message, _: None, sent)
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.goto(address)
+    return turn
 
 
 def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.ndarray]:

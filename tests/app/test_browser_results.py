@@ -2,16 +2,18 @@
 
 import csv
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from icm.runs.run import Run
 from icm.show import results
 from icm.show.results import ROWS
 from tests.app.frames import at_rest, settled
+from tests.app.laboratory import Laboratory, tab
 
 POINTS = ".scatterlayer .trace .points path"
 
@@ -26,11 +28,18 @@ def opened(page: Page, server: str) -> None:
     settled(page)
 
 
-def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server: str) -> None:
-    opened(page, server)
+@pytest.fixture(scope="module")
+def shown(desk: BrowserContext, laboratory: Laboratory) -> Iterator[Page]:
+    """The page, opened once for the tests that need no run: with all its figures it takes as long as two others."""
+    with tab(desk) as page:
+        opened(page, laboratory.address)
+        yield page
+
+
+def test_every_row_has_a_card_with_the_papers_result_and_ours(shown: Page) -> None:
     known = results.read()
     for row in ROWS:
-        card = card_of(page, row.number)
+        card = card_of(shown, row.number)
         expect(card.get_by_role("heading", name=row.title)).to_be_visible()
         found = row.found(known)
         if row.paper:
@@ -39,7 +48,7 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
             expect(card.locator(".js-plotly-plot")).to_be_visible()
             expect(card.locator("li")).to_have_count(len(found))
             expect(card.get_by_role("table")).to_have_count(1 if row.together else 0)
-            at_rest(page)  # the card above still opens: a click on what moves may miss it
+            at_rest(shown)  # the card above still opens: a click on what moves may miss it
             card.get_by_text("How it was made").click()
             expect(card.get_by_text(f"python -m icm study {found[0].study} --seeds").first).to_be_visible()
         else:
@@ -50,11 +59,8 @@ def test_every_row_has_a_card_with_the_papers_result_and_ours(page: Page, server
 @pytest.mark.parametrize(
     ("name", "kind"), [("chains", "chains"), ("clothes", "clothes"), ("taught", "supervised")]
 )
-def test_what_is_measured_beside_the_studies_has_a_card_too(
-    page: Page, server: str, name: str, kind: str
-) -> None:
-    opened(page, server)
-    card = page.locator(f".st-key-row-{name}")
+def test_what_is_measured_beside_the_studies_has_a_card_too(shown: Page, name: str, kind: str) -> None:
+    card = shown.locator(f".st-key-row-{name}")
     if any((results.RESULTS / kind).glob("*.json")):
         expect(card.locator(".js-plotly-plot").first).to_be_visible()
         expect(card.get_by_text("Beyond the paper").first).to_be_visible()
@@ -107,11 +113,10 @@ def test_a_point_whose_run_is_elsewhere_says_so_and_its_figures_can_be_taken_awa
     assert "https://cdn" not in (tmp_path / "row-1.html").read_text()[:5000]
 
 
-def test_a_figure_can_be_taken_away_as_a_picture(page: Page, server: str, tmp_path: Path) -> None:
-    opened(page, server)
-    figure = card_of(page, 1).locator(".js-plotly-plot")
+def test_a_figure_can_be_taken_away_as_a_picture(shown: Page, tmp_path: Path) -> None:
+    figure = card_of(shown, 1).locator(".js-plotly-plot")
     figure.hover()
-    with page.expect_download() as waiting:
+    with shown.expect_download() as waiting:
         figure.locator("[data-title='Download plot as a PNG']").click()
     waiting.value.save_as(tmp_path / "row-1.png")
     assert Image.open(tmp_path / "row-1.png").width > 400
