@@ -36,7 +36,14 @@ def with_ink(drawn: go.Figure, theme: Theme, height: int = HEIGHT) -> go.Figure:
     drawn.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "y": -0.22, "x": 0, "font": {"color": ink}},
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "yanchor": "bottom",
+            "y": 0,
+            "x": 0,
+            "font": {"color": ink},
+        },
         hoverlabel={"align": "left"},
     )
     return drawn

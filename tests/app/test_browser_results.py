@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from icm.runs.run import Run
 from icm.show import results
 from icm.show.results import ROWS
-from tests.app.frames import at_rest, settled
-from tests.app.laboratory import Laboratory, tab
+from tests.app.frames import at_rest, settled, wait_until
+from tests.app.laboratory import DESK, PHONE, Laboratory, tab
 
 POINTS = ".scatterlayer .trace .points path"
 
@@ -69,6 +69,23 @@ def test_what_is_measured_beside_the_studies_has_a_card_too(shown: Page, name: s
     else:
         expect(card.get_by_text("not measured yet")).to_be_visible()
     expect(card.get_by_text(f"python -m icm {kind}").first).to_be_visible()
+
+
+def test_on_a_phone_no_legend_hides_the_name_of_an_axis(shown: Page) -> None:
+    figure = card_of(shown, 5).locator(".js-plotly-plot")
+    shown.set_viewport_size(PHONE)
+    drawn = figure.locator(".main-svg").first
+    wait_until(shown, lambda: sides(drawn)[0] < PHONE["width"], "the figure is drawn for a phone")
+    name, legend = figure.locator(".xtitle"), figure.locator(".legend")
+    assert sides(name)[1] <= sides(legend)[2]
+    shown.set_viewport_size(DESK)
+
+
+def sides(part: Locator) -> tuple[float, float, float]:
+    """Its right side, its lower edge and its upper edge, in pixels."""
+    box = part.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"], box["y"] + box["height"], box["y"]
 
 
 def press_a_point(page: Page, number: int, place: int) -> None:
