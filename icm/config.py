@@ -173,7 +173,7 @@ class RosterConfig:
     every: int = 20
     """Steps between two looks at who is needed."""
     grace: int = 100
-    """Steps that an expert plays before it can be dismissed, and without a change before another one is hired."""
+    """Steps that an expert plays before it can be dismissed, and without a change before another one is hired, unless all have work."""
     idle: float = 0.1
     """An expert is dismissed that would win less than this part of an equal share by its score alone."""
     twins: float = 4.0
@@ -245,7 +245,7 @@ class RunConfig:
     seed: int = 0
     """Seed of everything random: weights, halves of the data, batches, noise."""
     source: Literal["auto", "mnist", "builtin", "fashion", "mixture"] = "auto"
-    """Images to learn from; auto takes MNIST where the data root has it, else the 5,000 built-in digits; fashion is clothes, mixture as many digits as clothes."""
+    """Images to learn from; auto takes MNIST where the data root has it, else the built-in digits, of which 4,000 are learned from; fashion is clothes, mixture as many digits as clothes."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a GPU when there is one."""
     arithmetic: Literal["exact", "fast"] = "fast"

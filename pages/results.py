@@ -1,6 +1,6 @@
 """The paper's experiments, made again: a card for each, ours beside the paper's, over seeds, with intervals.
 
-All figures come from docs/results/, which `icm study` writes. A point of a figure leads to its run, where that is here."""
+All figures come from docs/results/, which `icm study`, `chains`, `clothes` and `supervised` write. A point of a figure leads to its run, where that is here."""
 
 import csv
 import io
@@ -83,9 +83,9 @@ def of_chains(found: Sequence[Chained]) -> None:
             st.markdown("\n".join(f"- `{each.name}`: {chained.in_words(each)}." for each in found))
             with st.expander("How it was made", icon=":material/terminal:", key="made chains"):
                 for each in found:
+                    commands = "".join(f"  \n`{command}`" for command in each.commands())
                     st.caption(
-                        f"`{each.name}` · {counted(each.images, 'digit')} a chain · {each.date}  \n`{each.command}`  \n"
-                        f"`python -m icm chains {each.run} --depth 2 --images {each.images} --out docs/results/chains/{each.name}.json`"
+                        f"`{each.name}` · {counted(each.images, 'digit')} a chain · {each.date}{commands}"
                     )
 
 
@@ -112,7 +112,8 @@ def of_clothes(found: Sequence[Clothes]) -> None:
             with st.expander("How it was made", icon=":material/terminal:", key="made clothes"):
                 for each in found:
                     st.caption(
-                        f"`{each.name}` · {counted(each.images, 'image')} a set · {each.date}  \n`{each.command}`  \n"
+                        f"`{each.name}` · {counted(each.images, 'image')} a set · {each.date}  \n"
+                        f"`{results.trained_as(each.command, each.run)}`  \n"
                         f"`python -m icm clothes {each.run} --images {each.images} --out docs/results/clothes/{each.name}.json`"
                     )
 

@@ -257,6 +257,12 @@ def test_chains_are_told_by_how_many_come_back_and_by_the_one_that_comes_back_le
         "6 chains of 2: 50% of the digits come back, 90% read right, 18.0 dB (doing nothing 9.0); least up-left, contrast, 0%; "
         "1 chain of 3: 60% of the digits come back, 18.0 dB (doing nothing 9.0); least right, up-left, contrast, 60%"
     )
+    measured_by = "python -m icm chains one --images 8 --out docs/results/chains/robust.json"
+    assert found.commands() == [
+        "python -m icm train --run-id one",
+        f"{measured_by} --depth 2 --most 6",
+        f"{measured_by} --depth 3 --most 1",
+    ]
     found.chains[2][0]["psnr_nothing"] = 99.0  # such as right, then left
     assert chained.in_words(found).startswith(
         "5 chains of 2 (1 more cancels out): 48% of the digits come back"

@@ -38,7 +38,7 @@ def test_what_is_said_at_the_end_tells_who_was_right() -> None:
     blank = torch.zeros(1, 1, 32, 32)
     fair = Riddle(blank, blank, contest(2), 1, owner=2)
     fooled = Riddle(blank, blank, contest(0), 1, owner=2)
-    begins = "The mechanism was up, and E2 is the expert that undoes it. "
+    begins = "The mechanism was up, and E2 is its owner. "
     assert (
         verdict(fair, 2, "up") == begins + "You were right; the discriminator gave it to the right one too."
     )

@@ -36,7 +36,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Goes on with a stopped or crashed run, as if it had never been interrupted: bit for bit on a CPU with the same torch."""
+    """Goes on with a stopped or crashed run, as if it had never been interrupted: bit for bit on the same CPU with the same torch."""
 
     run: RunName
     """Name of the run."""

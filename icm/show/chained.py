@@ -7,7 +7,7 @@ from typing import Any
 
 from icm import files
 from icm.config import mechanism_name
-from icm.show.results import RESULTS, read_each
+from icm.show.results import RESULTS, read_each, trained_as
 
 CHAINS = RESULTS / "chains"
 REMEDY = "measure it again with icm chains, or put back a copy of it"
@@ -25,6 +25,12 @@ class Chained:
     undone_from: float  # dB to the original
     date: str
     chains: dict[int, list[dict[str, Any]]]  # by how many mechanisms they have
+
+    def commands(self) -> list[str]:
+        """What makes all of it again: the run, and its chains of each length."""
+        chains = f"python -m icm chains {self.run} --images {self.images} --out docs/results/chains/{self.name}.json"
+        of_each = (f"{chains} --depth {depth} --most {len(of)}" for depth, of in sorted(self.chains.items()))
+        return [trained_as(self.command, self.run), *of_each]
 
     def pairs(self) -> tuple[list[str], list[list[float | None]]]:
         """The mechanisms, and the share undone by first mechanism, then second; None where a pair was not measured."""

@@ -142,7 +142,7 @@ def _of_run(run: Mapping[str, Any], words: str) -> str:
 
 
 def shares(variants: Sequence[Variant]) -> go.Figure:
-    """Of the first variant, means over seeds: who wins what at the start, and at the end. Experts stand in the order of what they
+    """Of the last variant, means over seeds: who wins what at the start, and at the end. Experts stand in the order of what they
     come to own, so that one expert for each mechanism is a diagonal."""
     each = variants[-1]
     drawn = make_subplots(cols=2, subplot_titles=(f"{each.label}: at the start", "at the end"))

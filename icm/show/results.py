@@ -15,6 +15,7 @@ from icm import files
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
 from icm.ownership import Roles, roles
+from icm.runs.run import SHIPPED
 from icm.show import diagnosed
 
 RESULTS = files.PROJECT / "docs" / "results"
@@ -113,6 +114,11 @@ def read_each(
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{path} holds no {what} ({error!r}); {remedy}") from error
     return found
+
+
+def trained_as(command: str, run: str) -> str:
+    """The command that trains a run again, under its name; the run in the box has its own already."""
+    return command if run == SHIPPED else f"{command} --run-id {run}"
 
 
 def _check(variant: Mapping[str, Any]) -> None:

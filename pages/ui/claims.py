@@ -169,7 +169,7 @@ def how_sure(contest: Contest) -> str:
     """How sure the competition is of the winner, in a sentence."""
     sure = float(confidence(contest.logits.numpy())[0])
     if sure >= SURE:
-        return "It is sure of that."
+        return "By its scores it is sure."
     share = contest.logits[:, 0].softmax(dim=0)
     first, second = share.argsort(descending=True)[:2].tolist()
     return f"It is unsure: {sure:.0%} for {badge(first)}, {share[second]:.0%} for {badge(second)}."

@@ -104,7 +104,7 @@ LESSONS = (
             "**What has to be so.** There are enough experts. Unchanged pictures and changed ones are of the same kind. Where a [conscience] helps "
             "those who win little, each mechanism comes about equally often.",
             "**How it fails.** Two mechanisms can stay with one expert while another has nothing to do. And the judge knows digits alone: "
-            "elsewhere it often chooses the wrong expert, also where the right one did well.",
+            "on pictures unlike them, such as clothes, it often chooses the wrong expert, also where the right one did well.",
         ),
         "{0}({1}({2})) ≈ {2}",
         (

@@ -62,7 +62,7 @@ def verdict(found: Riddle, bet: int, name: str) -> str:
         if fooled
         else "the discriminator gave it to the right one"
     )
-    said = f"The mechanism was {name}, and {badge(found.owner)} is the expert that undoes it."
+    said = f"The mechanism was {name}, and {badge(found.owner)} is its owner."
     if bet == found.owner:
         return f"{said} You were right; {judge}{'' if fooled else ' too'}."
     return f"{said} You bet on {badge(bet)}; {judge}."

@@ -25,7 +25,7 @@ LARGEST = 1e15
 HELP = field_sentences(RunConfig)
 OFFERED: dict[Source, str] = {
     "mnist": "MNIST, 60,000 digits",
-    "builtin": "Built-in digits, 5,000",
+    "builtin": "Built-in digits, 4,000",
     "fashion": "Fashion-MNIST, 8,000 clothes",
     "mixture": "Digits and clothes, 8,000 each",
 }
@@ -112,7 +112,7 @@ def boxes_above(base: RunConfig, like: str | None, root: Path, prefix: str) -> A
         )
     if not here:
         st.caption(
-            f"MNIST is not under {plain(root)}, so the 5,000 built-in digits are used; "
+            f"MNIST is not under {plain(root)}, so the built-in digits are used; "
             "`python -m icm data mnist` downloads all 60,000."
         )
     return Above(seed, sources[source], device, {"model.experts": experts, "training.steps": steps})
@@ -148,7 +148,7 @@ def mechanisms_form(base: RunConfig, prefix: str) -> tuple[str, ...]:
         "More than the paper's ten",
         value=not {*chosen} <= {*PAPER_MECHANISMS},
         key=f"{prefix}:more",
-        help="Which of them experts can learn to undo is a question of its own: some move ink farther than an expert sees, some lose it.",
+        help="Beside three of the paper's ten, experts came to undo only speckle of these: Results shows what became of the others.",
     )
     known = kinds()
     names = decisions.offered(known, (), (), more)

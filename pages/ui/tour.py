@@ -46,7 +46,7 @@ STOPS = (
     Stop(
         ".st-key-newest",
         "Your own runs",
-        "Train experts of your own, in a minute with the small preset. Your newest run is shown here, live.",
+        "Train experts of your own, in a minute or two with the small preset. Your newest run is shown here, live.",
     ),
     Stop(
         ".st-key-round",

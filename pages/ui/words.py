@@ -19,7 +19,7 @@ GLOSSARY = {
     "discriminator": "A network that judges: it has seen digits that nobody changed, and gives every answer a score.",
     "score": "How much a picture looks, to the discriminator, like a digit that nobody changed. Above 0: rather such a digit; below: rather not.",
     "winner": "The expert whose answer to a picture has the best score. Only the winner learns from that picture.",
-    "owner": "The expert that wins more than half of the pictures that a mechanism has changed.",
+    "owner": "The expert that wins more than half of the pictures that a mechanism has changed. Not always does it undo the change: see Results.",
     "dB": "Decibels: how near a picture is to the true original, its PSNR. Ten more is a tenth of the squared error.",
     "digit": "A handwritten number from 0 to 9, as a small grey picture of 32 by 32 pixels.",
     "network": "A formula with thousands of numbers that can be adjusted until it does what it should.",

@@ -20,7 +20,7 @@ from tests.app.opened import STATES, box, change_config, press, show, words
 
 def test_the_train_page_offers_mnist_only_where_it_is(store: RunStore, root: Path) -> None:
     app = show("train.py")
-    assert box(app, "Images").options == ["Built-in digits, 5,000"]
+    assert box(app, "Images").options == ["Built-in digits, 4,000"]
     assert "python -m icm data mnist" in words(app)
 
 
@@ -118,7 +118,7 @@ def test_a_new_run_takes_the_digits_and_the_device_of_the_one_it_is_like(
     change_config(trained, device="cpu")
     app = show("train.py", like="a-run")
     assert not app.exception
-    assert (box(app, "Images").value, box(app, "Device").value) == ("Built-in digits, 5,000", "cpu")
+    assert (box(app, "Images").value, box(app, "Device").value) == ("Built-in digits, 4,000", "cpu")
     assert "--source builtin --device cpu" in command_on(app)
     assert box(show("train.py", preset="quick"), "Device").value == "cuda"  # a preset says auto
     monkeypatch.setattr("pages.ui.settings.sources_here", lambda root: ["mnist", "builtin", "fashion"])

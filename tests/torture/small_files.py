@@ -1,4 +1,4 @@
-"""A small file of one run is damaged, and every page is opened at that run; `icm runs` lists the runs, as a table and as JSON.
+"""A small file of one run is damaged, and every page that shows a run is opened at it; `icm runs` lists the runs, as a table and as JSON.
 
 No page and no command ends in an exception, and the sound run beside the damaged one can still be chosen. A drawing is on
 the pad, so that the damaged run's experts are asked; Train is also opened for a new run like the damaged one."""
@@ -41,7 +41,7 @@ Missed = list[tuple[str, str]]  # mark, words
 
 
 def trial(place: Ground, names: tuple[str, ...] | None, workers: int) -> Row:
-    """Every harm, or the named ones, on six pages. With one worker in this process, else in `workers` others."""
+    """Every harm, or the named ones, on seven pages. With one worker in this process, else in `workers` others."""
     tally = Tally.of("small_files", *MARKS)
     sound = on.unbroken(place, on.little()).folder
     chosen = list(names or harms())
