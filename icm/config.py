@@ -224,7 +224,7 @@ class RecordingConfig:
     """What a run writes and how often."""
 
     every: int = 5
-    """Steps between two rows of metrics.jsonl; at first there are more, every step to 50 and every second to 200."""
+    """Steps between two rows of metrics.jsonl; at first there are more, every step to 50 and every second to 200, and wherever networks are kept."""
     state_every: int = 50
     """Steps between two states that a crashed run can be resumed from."""
 

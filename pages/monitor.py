@@ -176,14 +176,14 @@ def about(seen: RunView, history: History, then: History, marked: int | None) ->
 def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
     """The map of wins, and beside it the mechanism and the expert of one of its cells. Returns the mechanism's row."""
     left, right = st.columns([2, 3], gap="medium")
-    players = then.plays()
+    players = who_answers(then, snapshots)
     with right:
         first, second = st.columns(2)
         mechanism = first.selectbox(
             "Mechanism", seen.mechanisms, key="mechanism", bind="query-params", on_change=follow_the_owner
         )
         row = seen.mechanisms.index(mechanism)
-        expert = shown_expert(then, row)
+        expert = shown_expert(then, players, row)
         st.session_state["expert"] = badge(expert)
         second.selectbox("Expert", [badge(each) for each in players], key="expert", on_change=choose_expert)
     with left:
@@ -192,7 +192,7 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
             panels.wins_chart(then, seen.mechanisms, outlined=(row, expert)),
             MAP_HEIGHT,
             key="table",
-            on_select=lambda: choose_cell(players, seen.mechanisms),
+            on_select=lambda: choose_cell(then.plays(), seen.mechanisms),
             alt="Heat map: share of each mechanism's images won by each expert",
         )
     if snapshots:
@@ -202,9 +202,14 @@ def who_wins_what(seen: RunView, then: History, snapshots: list[int]) -> int:
     return row
 
 
-def shown_expert(then: History, row: int) -> int:
-    """The expert that the link names, else the one that wins most of the mechanism."""
-    players = then.plays()
+def who_answers(then: History, snapshots: list[int]) -> list[int]:
+    """Who plays now and did when the networks were last kept, whose answers can be shown; who plays now where nobody did."""
+    kept = set(then.until(snapshots[-1]).plays()) if snapshots else set()
+    return [each for each in then.plays() if each in kept] or then.plays()
+
+
+def shown_expert(then: History, players: list[int], row: int) -> int:
+    """The one of `players` that the link names, else the one that wins most of the mechanism."""
     named = {badge(each): each for each in players}.get(st.query_params.get("expert", ""))
     wins = then.recent().wins[0]
     return named if named is not None else max(players, key=lambda each: wins[each, row])

@@ -104,7 +104,7 @@ def test_who_does_not_play_is_not_drawn() -> None:
     later = replace(
         both, step=10, wins=[[0, 0], [5, 5], [0, 0]], score=[[None] * 2, [3.0, 4.0], [None] * 2], plays=[1]
     )
-    seen = history_of([both, later], RowShape(3, 2, roster=True))
+    seen = history_of([both, later], RowShape(3, 2, roster=2))
     lines = seen.spans(np.array([1, 2]), images=10)
     race, scores, players = charts.race(lines), charts.scores(lines, 0), charts.players(lines)
     assert points(race) == [[5, 50.0, 50.0], [10, None, 100.0]]

@@ -128,7 +128,7 @@ def test_a_row_of_a_conscience_that_cannot_be_so_is_told(change: dict, said: str
 
 def test_an_open_roster_is_told_as_who_answered(tmp_path: Path) -> None:
     """Expert 1 begins to play with row 2: a span that begins before has no score of it."""
-    shape = replace(SHAPE, conscience=True, roster=True)
+    shape = replace(SHAPE, conscience=True, roster=2)
     rows = [
         replace(biased(5, [0.5, 0.0], 0), score=[[1.0] * 3, [None] * 3], plays=[0]),
         replace(biased(10, [0.5, -0.5], 1), score=[[2.0] * 3, [4.0] * 3], plays=[0, 1]),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from icm.config import ConscienceConfig, ModelConfig, RosterConfig, RunConfig
 from icm.images.batches import Batch, generator_for
+from icm.jobs import trainer
 from icm.measure.evaluation import networks, play, psnr
 from icm.method.competition import Contest
 from icm.method.engine import PLAIN, Engine
@@ -16,6 +18,9 @@ from icm.method.roster import NEWEST, Roster, resemblance
 from icm.method.state import TrainState, init_state, load_arrays, to_arrays
 from icm.method.training import review_roster, start_competition, train_step
 from icm.method.weights import weights
+from icm.runs.history import run_history
+from icm.runs.store import RunStore
+from tests.short_runs import train
 
 EXPERTS = 5
 CPU = torch.device("cpu")
@@ -299,3 +304,25 @@ def test_dismissals_are_one_at_a_time(batch: Batch) -> None:
     assert counts[3] == 5
     assert counts[-1] == 2
     assert max(before - after for before, after in pairwise(counts)) == 1
+
+
+def test_what_is_kept_of_a_step_is_of_those_who_played_it(
+    store: RunStore, root: Path, short: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row of a step in which somebody left or came was one of other experts than the networks kept after it."""
+    monkeypatch.setattr(trainer, "SNAPSHOTS", ((10**9, 5),))
+    config = replace(
+        short,
+        model=replace(short.model, experts=4),
+        conscience=ConscienceConfig("conscience", until=30),
+        roster=RosterConfig("open", start=2, every=5, grace=5, idle=1.0),
+        training=replace(short.training, steps=30),
+    )
+    run = store.create("one", config, {})
+    train(run, root)
+    history, played = run_history(run, config), []
+    for step in run.snapshots.steps():
+        played.append(np.flatnonzero(run.snapshots.read(step)["experts.playing"]).tolist())
+        assert history.until(step).plays() == played[-1]
+    assert played[0] == [0, 1]
+    assert len({*map(tuple, played)}) > 1

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from icm import files
 from icm.config import RunConfig
 from icm.files import FileError
 from icm.jobs import launch, trainer
 from icm.jobs.devices import devices
+from icm.jobs.session import Diverged
 from icm.method.engine import DeviceError
+from icm.method.state import TrainState
+from icm.method.training import StepOutput
 from icm.runs.errors import StoreError
 from icm.runs.run import Run
 from icm.runs.store import RunStore
+from icm.shapes import Images
 from tests.short_runs import content, train
 
 # Nothing starts over what is there
@@ -210,3 +215,44 @@ def test_a_state_that_is_whole_but_does_not_fit_is_passed_over(stopped: Run, roo
         notices = train(stopped, root, stop_at=6)
         assert any("the state of step 6 is passed over" in notice for notice in notices)
         assert stopped.states.steps() == [4, 6]
+
+
+# Networks that diverge
+
+
+@pytest.mark.parametrize(("breaks", "said"), [(6, "after step 7 expert_loss"), (8, "after step 8 experts")])
+def test_a_run_that_diverges_ends_in_a_sentence_and_keeps_its_sound_states(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, breaks: int, said: str
+) -> None:
+    """It used to go on to its end, while states of numbers that are none took the place of the sound ones."""
+    sound = trainer.train_step
+
+    def breaking(state: TrainState, canonical: Images, transformed: Images) -> StepOutput:
+        output = sound(state, canonical, transformed)
+        if state.step == breaks:
+            with torch.no_grad():
+                state.experts.weights[0][:] = torch.nan
+        return output
+
+    monkeypatch.setattr(trainer, "train_step", breaking)
+    told = rf"diverged: {said}.* is not finite, with training.learning_rate 0.001; .* a smaller one"
+    with pytest.raises(Diverged, match=told):
+        train(run, root)
+    assert (run.status().phase, run.rows.read()[-1]["step"]) == ("failed", breaks)
+    monkeypatch.undo()
+    train(run, root)
+    assert run.state() == "finished"
+
+
+def test_a_crash_while_experts_learn_to_copy_costs_only_the_steps_since(
+    store: RunStore, root: Path, short: RunConfig
+) -> None:
+    copying = replace(short.identity, steps=7, target_error=1e-9)
+    run = store.create("one", replace(short, identity=copying), {})
+    with run.trainer.locked():
+        for event in trainer.train(run, root):
+            if (event.phase, event.step) == ("identity", 6):
+                break  # the process is gone: nothing is saved after step 4
+    with run.trainer.locked():
+        first = next(event.step for event in trainer.train(run, root) if event.phase == "identity")
+    assert first == 5

@@ -77,7 +77,7 @@ def test_an_expert_that_wins_nothing_is_told_once_and_again_when_it_wins() -> No
 
 
 def test_who_joins_and_who_leaves_an_open_roster_is_told_and_who_does_not_play_is_not_idle() -> None:
-    shape = RowShape(EXPERTS, MECHANISMS, roster=True)
+    shape = RowShape(EXPERTS, MECHANISMS, roster=2)
     rows = [(step, owned_by(0, 1)) for step in (20, 40, 60, 80)]
     told = words(events(run_of(rows, shape, plays=[(0, 1), (0, 1), (0, 1, 2), (0, 1)])), NAMES)
     assert told[-2:] == [(60, "E2 joins"), (80, "E2 leaves")]

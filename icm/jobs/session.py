@@ -3,7 +3,7 @@
 Here what the learner did is compared with the truth (which mechanism, which original), and goes into the rows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from icm.config import RunConfig
+from icm.errors import ActionableError
 from icm.images.batches import Batch
 from icm.measure.evaluation import psnr
 from icm.method.state import TrainState, to_arrays
@@ -100,6 +101,10 @@ class Shown:
     transformed: Images
 
 
+class Diverged(ActionableError):
+    """The networks hold numbers that are not finite: they give no answer and never learn again."""
+
+
 @dataclass(frozen=True)
 class TrainerSession:
     """A run made ready to be trained from where it is."""
@@ -119,6 +124,8 @@ class TrainerSession:
     def count(self) -> None:
         """Adds the steps that are not yet counted to the window."""
         for step in self.uncounted:
+            losses = {"expert_loss": step.expert_loss, "discriminator_loss": step.discriminator_loss}
+            self._refuse_divergence({name: loss.cpu().numpy() for name, loss in losses.items()})
             self.window.add(
                 winner=step.winner.cpu().numpy(),
                 mechanism=step.mechanism.cpu().numpy(),
@@ -145,14 +152,27 @@ class TrainerSession:
         """Saves all that a resume needs. The rows are flushed first: otherwise a power cut could leave a state whose
         rows are lost."""
         self.count()
-        arrays = {**to_arrays(self.state), **self.window.to_arrays()}
+        arrays = to_arrays(self.state)
+        self._refuse_divergence(arrays)
         self.run.trainer.check_place()
         self.run.rows.flush()
-        self.run.states.save(self.state.step, arrays)
+        self.run.states.save(self.state.step, {**arrays, **self.window.to_arrays()})
 
     def save_snapshot(self) -> None:
         """Saves the networks as they are now."""
-        self.run.snapshots.save(self.state.step, weights(self.state.experts, self.state.discriminator))
+        arrays = weights(self.state.experts, self.state.discriminator)
+        self._refuse_divergence(arrays)
+        self.run.snapshots.save(self.state.step, arrays)
+
+    def _refuse_divergence(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Diverged where a number is not finite: once saved, it would push out the last sound state."""
+        broken = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+        if broken:
+            rate = self.config.training.learning_rate
+            raise Diverged(
+                f"diverged: after step {self.state.step} {broken[0]} is not finite, with training.learning_rate {rate:g}; "
+                "what was saved before stays; start a run like it with a smaller one"
+            )
 
     def save_film(self, last: int) -> None:
         """Adds a picture to the film, if one is due: after `last` steps of the competition, or in the identity phase."""

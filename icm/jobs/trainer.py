@@ -27,8 +27,9 @@ EARLY_ROWS = ((50, 1), (200, 2))
 
 
 def row_due(step: int, last: int, every: int) -> bool:
+    """Where networks are kept a row is due too: a page tells from it who played then, and with which bias."""
     early = any(step <= up_to and step % often == 0 for up_to, often in EARLY_ROWS)
-    return early or step % every == 0 or step == last
+    return early or step % every == 0 or snapshot_due(step, last)
 
 
 def snapshot_due(step: int, last: int) -> bool:
@@ -103,6 +104,8 @@ def _identity(session: TrainerSession) -> Iterator[Progress]:
         state, lambda step: session.draw("identity", step, identity.batch).transformed, identity
     ):
         session.save_film(identity.steps)
+        if state.identity_steps % session.config.recording.state_every == 0:
+            session.save_state()
         heartbeat.beat("identity", state.identity_steps, identity.steps)
         yield Progress("identity", state.identity_steps, identity.steps, heartbeat.speed)
         if session.asked_to_stop():
@@ -121,6 +124,11 @@ def _competition(session: TrainerSession) -> Iterator[Progress]:
     # Later pictures belong to a future that was given up; others may have been due while the run was to be shorter.
     run.film.keep(lambda step: step <= state.step and film_due(step, of))
     while state.step < of:
+        if (
+            state.roster
+        ):  # before the step, so that a step's row, networks and film are those of the same experts
+            generator = generator_for(session.config.seed, "perturbation", state.step)
+            review_roster(state, session.config.identity, generator)
         started = time.perf_counter()
         batch = session.draw("batch", state.step, session.config.training.batch)
         output = train_step(state, batch.canonical, batch.transformed)
@@ -131,9 +139,6 @@ def _competition(session: TrainerSession) -> Iterator[Progress]:
         session.window.seconds += time.perf_counter() - started
 
         record = session.write_row() if has_row else None
-        if state.roster:
-            seed, identity = session.config.seed, session.config.identity
-            review_roster(state, identity, generator_for(seed, "perturbation", state.step))
         if snapshot_due(state.step, of):
             session.save_snapshot()
         session.save_film(of)

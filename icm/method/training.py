@@ -138,10 +138,10 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
 def review_roster(state: TrainState, identity: IdentityConfig, generator: Generator) -> None:
     """Changes `state`: dismisses experts that the others can do without, or hires one while the conscience can still give it work.
 
-    Does nothing where the roster is fixed, and between two reviews. One that is hired is a perturbed copy of the first expert as
+    Does nothing where the roster is fixed, before the first step, and between two reviews. One that is hired is a perturbed copy of the first expert as
     it was when the competition began."""
     roster = state.roster
-    if roster is None or state.step % roster.config.every:
+    if roster is None or state.step == 0 or state.step % roster.config.every:
         return
     dismissed, hired = roster.dismiss(state.step), None
     if dismissed is not None:

@@ -122,15 +122,18 @@ class History:
         return self._rows_up_to(steps.astype(float), FIXED.index("step"))
 
     def plays(self) -> list[int]:
-        """The experts that play: those that answered the images of the newest row; all before the first."""
-        newest = self.recent(1)
-        everybody = range(self.experts)
-        return [expert for expert in everybody if newest.answered[0, expert] > 0 or not self.rows]
+        """The experts that play: those that answered the images of the newest row."""
+        return self._answered(self.recent(1))
 
     def played(self) -> list[int]:
-        """The experts that have ever played; all before the first row."""
-        answered = self.all().answered[0]
-        return [expert for expert in range(self.experts) if answered[expert] > 0 or not self.rows]
+        """The experts that have ever played."""
+        return self._answered(self.all())
+
+    def _answered(self, seen: Span) -> list[int]:
+        """Who answered images of the span; before the first row, who is to."""
+        if not self.rows:
+            return list(range(self.shape.roster or self.experts))
+        return np.flatnonzero(seen.answered[0] > 0).tolist()
 
     def one_to_one_count(self) -> int:
         """How many mechanisms have an expert of their own, over the newest images; 0 before the first row."""
@@ -272,7 +275,7 @@ def shape_of(config: RunConfig) -> RowShape:
         experts=config.model.experts,
         mechanisms=len(config.mechanisms),
         conscience=config.conscience.rule == "conscience",
-        roster=config.roster.rule == "open",
+        roster=config.roster.start if config.roster.rule == "open" else 0,
     )
 
 

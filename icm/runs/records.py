@@ -21,7 +21,9 @@ class RowShape:
     experts: int
     mechanisms: int
     conscience: bool = False
-    roster: bool = False  # whether it is open, so that not every expert plays
+    roster: int = (
+        0  # how many experts play at first where it is open, so that not every one does; 0 where it is fixed
+    )
 
 
 @dataclass(frozen=True)

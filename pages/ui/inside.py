@@ -61,7 +61,7 @@ def doors(
         return
     del st.session_state[ASKED]
     with telling():
-        seen = run_history(run, run.config()).until(step) if history is None else history
+        seen = (run_history(run, run.config()) if history is None else history).until(step)
         if expert not in seen.plays():
             closed()
             st.toast(f"{badge(expert)} does not play at this step.", icon=":material/person_off:")
