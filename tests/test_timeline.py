@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from icm.ownership import owners, win_share
 from icm.runs.history import IMAGES_IN_VIEW, History, history_of
 from icm.runs.records import RowShape, StepRecord
 from icm.show.timeline import COLUMNS, WHOLE, order, timeline
@@ -36,8 +37,19 @@ def test_a_column_has_each_experts_share_of_each_mechanism_over_the_newest_image
     assert found.step.tolist() == [1, 2]
     assert found.share.tolist() == [
         [[0, 0, WHOLE], [0, 0, WHOLE]],
-        [[128, 128, 0], [0, 0, WHOLE]],  # half of 255, rounded
+        [[WHOLE // 2, WHOLE // 2, 0], [0, 0, WHOLE]],
     ]
+
+
+@pytest.mark.parametrize("images", [64, 101, 4096])
+def test_more_than_half_in_the_picture_is_more_than_half(images: int) -> None:
+    """The picture says who owns a mechanism by the same rule as all else."""
+    more, half = images // 2 + 1, images // 2
+    wins = [[more, half], [images - more, images - half], [0, 0]]
+    for share, owner in zip(timeline(run_of({1: wins}), last=1).share[0], owners(win_share(np.array(wins)))):
+        assert [place for place, each in enumerate(share) if 2 * int(each) > WHOLE] == (
+            [] if owner is None else [owner]
+        )
 
 
 def test_points_are_dense_early_and_a_live_run_grows_into_them() -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from icm.ownership import win_share
+from icm.ownership import MAJORITY, win_share
 from icm.runs.history import IMAGES_IN_VIEW, History
 
 COLUMNS = 240  # at most; on most screens a column is then two to four pixels wide
-WHOLE = 255  # the share of an expert that wins all images of a mechanism
+WHOLE = 254  # the share of an expert that wins all images of a mechanism; even, so that half of them is no more than half
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ def timeline(history: History, last: int) -> Timeline:
     points = np.unique(np.append(points[points > 0], history.rows)) if history.rows else points
     spans = history.spans(points, IMAGES_IN_VIEW)
     images = np.maximum(spans.wins.sum(axis=1, keepdims=True), 1)
-    share = np.round(WHOLE * spans.wins / images).astype(np.uint8).transpose(0, 2, 1)
+    part = spans.wins / images
+    parts = np.round(WHOLE * part)
+    parts = np.where(part > MAJORITY, np.maximum(parts, WHOLE // 2 + 1), np.minimum(parts, WHOLE // 2))
+    share = parts.astype(np.uint8).transpose(0, 2, 1)
     played = history.played()
     found = [each for each in order(win_share(history.recent().wins[0])) if each in played]
     return Timeline(step=spans.step, share=share, order=found)

@@ -7,6 +7,7 @@
 const AXIS = 30 // CSS pixels below the rows, for steps and events
 const HEAD = 20 // above them, for the experts' names
 const GAP = 3 // between two rows
+const WHOLE = 254 // a share of all, as in icm/show/timeline.py
 // Less wide, without a film, or with one of ten experts, or for each expert more, the pictures stand one below the other.
 const NARROW = { without: 620, with: 900, more: 34 }
 const SPACE = 12 // between two pictures that stand side by side
@@ -108,7 +109,8 @@ export default function ({ data, parentElement, setStateValue }) {
     const from = kept.at === null ? 0 : Math.sqrt(at() / newest())
     const begun = performance.now() - from * FULL_PLAY
     const frame = (time) => {
-      if (kept.playing === null || !root.isConnected) return
+      if (kept.playing === null) return
+      if (!root.isConnected) return Object.assign(kept, { playing: null, at: data.at }) // who comes back finds it at rest
       const share = Math.min(1, (time - begun) / FULL_PLAY)
       go(newest() * share ** 2)
       if (share >= 1) return stop()
@@ -218,9 +220,12 @@ export default function ({ data, parentElement, setStateValue }) {
   drawNow()
   loadFilm(view, draw)
   if (data.plays && !kept.played && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    kept.played = true
     kept.at = 0
-    whenSeen(root, play)
+    whenSeen(root, () => {
+      if (kept.played) return
+      kept.played = true
+      play()
+    })
   }
   return () => {
     watcher.disconnect()
@@ -322,7 +327,7 @@ function sharesOf({ above, share, step, mechanisms, experts }) {
   const whole = new Uint8Array(step.length * point)
   let next = 0
   for (let at = 0; at < whole.length; at++) if (bits[at >> 3] & (128 >> (at & 7))) whole[at] = bytes[next++]
-  return (at, mechanism, expert) => (at < 0 ? 0 : whole[at * point + mechanism * row + expert] / 255)
+  return (at, mechanism, expert) => (at < 0 ? 0 : whole[at * point + mechanism * row + expert] / WHOLE)
 }
 
 // The newest point up to a step; -1 before the first.

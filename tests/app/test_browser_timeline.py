@@ -262,6 +262,18 @@ def test_home_plays_the_run_in_the_box_once_and_stands_still_for_who_asks_for_th
         assert step_of(picture(other)) == last
 
 
+def test_who_leaves_while_it_plays_finds_it_at_rest(page: Page, server: str, boxed: Run) -> None:
+    """It used to stand where it was left, with a Stop that stopped nothing."""
+    last = boxed.config().training.steps
+    page.goto(server)
+    wait_until(page, lambda: 0 < step_of(picture(page)) < last, "it plays")
+    page.get_by_role("link", name="Learn").click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Who undoes what?")
+    page.get_by_role("link", name="Home").click()
+    expect(picture(page)).to_have_attribute("data-step", str(last))
+    expect(page.get_by_role("button", name="▶ Play")).to_be_visible()
+
+
 def test_side_by_side_has_both_runs_on_one_axis(page: Page, server: str, finished: Run, boxed: Run) -> None:
     last = boxed.config().training.steps
     page.goto(f"{server}/versus?left=finished&right=boxed")

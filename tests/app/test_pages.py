@@ -324,3 +324,10 @@ def test_pages_show_only_who_plays(store: RunStore, root: Path, tiny: RunConfig)
         each.value for each in app.caption
     )
     assert app.selectbox(key="expert").options == ["E0", "E1", "E2", "E3"]
+
+    # The networks that were kept before are those of step 0, when neither E2 nor E3 had begun to play.
+    app = show("monitor.py", run="open", step="6")
+    assert not app.exception
+    assert app.selectbox(key="expert").options == ["E0", "E1"]
+    at_first = [each.value for each in show("monitor.py", run="open", step="0").caption]
+    assert "2 experts of at most 5 play: E0, E1. 2 began." in "\n".join(at_first)
