@@ -223,8 +223,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_whole(path, save(arrays, metadata={"digest": _digest(arrays)}))
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote; FileError unless they are the same to the last bit."""
+def read_arrays(path: Path, remedy: str = "put back a copy of it") -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote; FileError, with the remedy, unless they are the same to the last bit."""
     with on_disk(path, "read"), path.open("rb"):
         pass
     try:
@@ -232,16 +232,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             kept = file.metadata() or {}
     except Exception as error:  # on damaged files the parser raises nearly every type of error
-        raise FileError(f"{path} cannot be read ({error})") from error
+        raise FileError(f"{path} cannot be read ({error}); {remedy}") from error
     whole = (
         kept["digest"] == _digest(arrays) if "digest" in kept else kept.get("sha256") == _old_digest(arrays)
     )
     if not whole:
-        raise FileError(f"{path} is damaged: its digest does not fit")
+        raise FileError(f"{path} is damaged: its digest does not fit; {remedy}")
     return arrays
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Path, remedy: str = "put back a copy of it") -> str:
     """The digest that was written with the arrays; they are not read. It tells one file's content from another's."""
     with on_disk(path, "read"), path.open("rb"):
         pass
@@ -249,7 +249,7 @@ def digest_of(path: Path) -> str:
         with safe_open(path, framework="numpy") as file:
             kept = file.metadata() or {}
     except Exception as error:  # as above
-        raise FileError(f"{path} cannot be read ({error})") from error
+        raise FileError(f"{path} cannot be read ({error}); {remedy}") from error
     return kept.get("digest") or kept.get("sha256") or "none"
 
 

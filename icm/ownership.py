@@ -39,7 +39,7 @@ def is_one_to_one(owner: list[int | None]) -> bool:
     return experts_with_own(owner) == len(owner)
 
 
-IDLE = 0.01  # an expert that wins less than this share of all images, and owns nothing, is idle
+IDLE = 0.01  # an expert that wins less than this share of all images, and owns nothing, is idle; nobody is before the first image
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def roles(wins: Num[np.ndarray, "expert mechanism"]) -> Roles:
     return Roles(
         single={expert: mine[0] for expert, mine in owned.items() if len(mine) == 1},
         overloaded={expert: mine for expert, mine in owned.items() if len(mine) > 1},
-        idle=[expert for expert, mine in owned.items() if not mine and share[expert] < IDLE],
+        idle=[expert for expert, mine in owned.items() if wins.any() and not mine and share[expert] < IDLE],
         unowned=[mechanism for mechanism, by in enumerate(owner) if by is None],
     )
 

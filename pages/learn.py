@@ -46,13 +46,15 @@ def lesson(run: Run) -> None:
         st.caption(
             "Dotted words and symbols explain themselves: point to one, tap it, or come to it with Tab."
         )
+        # While the inside of an expert is open before them, the arrow keys are not theirs.
+        keys = (None, None, None) if inside.is_open() else ("Left", "Right", "Down")
         with st.container(horizontal=True):
-            st.button("Back", on_click=turn, args=(-1,), disabled=at == 0, shortcut="Left")
+            st.button("Back", on_click=turn, args=(-1,), disabled=at == 0, shortcut=keys[0])
             st.button(
-                "Next", type="primary", on_click=turn, args=(1,), disabled=at == SCREENS - 1, shortcut="Right"
+                "Next", type="primary", on_click=turn, args=(1,), disabled=at == SCREENS - 1, shortcut=keys[1]
             )
             if at < SCREENS - 1:
-                st.button("Another digit", on_click=another, shortcut="Down")
+                st.button("Another digit", on_click=another, shortcut=keys[2])
     with right, st.container(key="lesson"), telling():
         picture(run, at)
     if at == SCREENS - 1:
@@ -105,7 +107,7 @@ def picture(run: Run, at: int) -> None:
         st.html(
             lessons.letters(cached.networks_of(key)[0], as_images(found.pixels), config.mechanisms, owner)
         )
-    inside.doors(run, step)
+    inside.doors(run, step, on_close=inside.closed)
 
 
 def measured(run: Run) -> str:
@@ -150,6 +152,7 @@ with place:
 if run is None:
     nothing_yet("No trained experts yet.")
 else:
+    inside.closed()  # the whole page runs: what was open before it is gone
     with telling():
         run.config()
         st.fragment(lesson)(run)

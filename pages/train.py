@@ -11,6 +11,7 @@ from icm.errors import ActionableError
 from icm.presets import PRESET_SENTENCES, PRESETS, command_line
 from icm.runs.run import SHIPPED
 from icm.runs.status import RunState
+from icm.runs.store import shipped
 from pages.ui import clock, decisions, panels, picker, run_view
 from pages.ui.begun import timing, timings
 from pages.ui.html import plain
@@ -92,7 +93,8 @@ def config_of(run_id: str) -> RunConfig | None:
     from pages.ui import settings
 
     try:
-        config = picker.store().open(run_id).config()
+        box = shipped() if run_id == SHIPPED else None
+        config = (box or picker.store().open(run_id)).config()
         settings.refuse_unshowable(config)
     except ActionableError as error:
         st.warning(plain(error), icon=":material/link_off:")

@@ -8,7 +8,7 @@ import torch
 from icm.files import PROJECT
 from icm.images.batches import as_images
 from icm.images.digits import load_digits
-from icm.images.mechanisms import apply_one, parse
+from icm.images.mechanisms import KINDS, apply_one, parse
 from icm.measure.chain import chain
 from icm.measure.chains import chains_of, undo, undo_chains
 from icm.measure.evaluation import networks
@@ -68,3 +68,12 @@ def test_chains_are_all_ordered_ones_or_some_of_them_always_the_same(
     assert len(set(found)) == len(found) == count
     assert all(len(set(each)) == length for each in found)
     assert found == chains_of(mechanisms, length, most)
+
+
+def test_a_few_chains_of_very_many_are_drawn_without_a_list_of_all() -> None:
+    """Of twenty mechanisms there are 10**17 chains of fourteen."""
+    mechanisms = parse(list(KINDS)[:20])
+    found = chains_of(mechanisms, 14, 30)
+    assert len(set(found)) == len(found) == 30
+    assert {len(set(each)) for each in found} == {14}
+    assert found == chains_of(mechanisms, 14, 30)

@@ -234,7 +234,7 @@ twist = MechanismKind(
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with a mechanism of somebody's own; afterwards nobody knows it any more."""
     monkeypatch.setattr(mechanisms, "KINDS", dict(KINDS))
-    monkeypatch.delenv(mechanisms.OWN_FILES, raising=False)
+    monkeypatch.setenv(mechanisms.OWN_FILES, "")  # what is named here is forgotten afterwards
     file = tmp_path / "mine.py"
     file.write_text(OWN)
     return file
@@ -275,6 +275,8 @@ def test_two_files_of_one_name_are_refused_as_a_run_could_not_tell_them_apart(ow
         (OWN.replace("images.flip(-2)", "images[:, 0]"), "twist makes"),
         (OWN.replace("low=0.6", "low=1.0"), "twist should have low <= default <= high, low below high"),
         (OWN.replace("step=0.1", "step=0.0"), "a step above 0"),
+        (OWN.replace("step=0.1", "step=0.5"), "a step above 0 that is no more than lies between them"),
+        (OWN.replace("images.flip(-2)", "images.mul_(0.5)"), "twist changes the images that it is given"),
         (OWN.replace('"share"', '""'), "twist has no unit"),
         (OWN.replace("twist =", "noise ="), "there is another mechanism noise; rename it"),
         (OWN.replace("images.flip(-2)", "float('nan')"), "no numbers"),

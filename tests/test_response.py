@@ -1,10 +1,12 @@
 """The response curve of an expert is what a plain loop over strengths and images finds."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from icm.images.batches import generator_for
-from icm.images.mechanisms import apply_one, parse
+from icm.images.mechanisms import KINDS, Mechanism, apply_one, parse
 from icm.measure.response import POINTS, response, strengths
 from icm.method.networks import Discriminator, ExpertBank
 
@@ -29,6 +31,14 @@ def test_strengths_cover_what_is_allowed_and_hold_the_trained_one(spec: str, fou
     assert strengths(trained) == pytest.approx(found)
     assert trained.strength in strengths(trained)
     assert len(found) <= POINTS
+
+
+@pytest.mark.parametrize(("step", "found"), [(0.35, [0, 0.35, 0.7]), (1.0, [0, 1])])
+def test_no_strength_is_beyond_what_is_allowed(
+    step: float, found: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "noise", replace(KINDS["noise"], low=0.0, high=1.0, step=step))
+    assert strengths(Mechanism("noise", 0.0)) == pytest.approx(found)
 
 
 @pytest.mark.parametrize("spec", ["down_left=2", "noise=0.4"])

@@ -272,12 +272,19 @@ def kinds() -> Mapping[str, MechanismKind]:
 
 def _try(name: str, kind: MechanismKind) -> None:
     """ValueError where a mechanism of one's own has no range of strengths, no unit, or makes no images of images."""
-    if not (kind.low <= kind.default <= kind.high and kind.low < kind.high and kind.step > 0):
-        raise ValueError(f"{name} should have low <= default <= high, low below high, and a step above 0")
+    if not (kind.low <= kind.default <= kind.high and 0 < kind.step <= kind.high - kind.low):
+        raise ValueError(
+            f"{name} should have low <= default <= high, low below high, and a step above 0 that is no more than lies between them"
+        )
     if not kind.unit.strip():
         raise ValueError(f"{name} has no unit; name one, such as share")
-    images = torch.full((2, 1, 28, 28), 0.5)
-    changed = kind.function(images, kind.default, Generator())
+    images = torch.linspace(0, 1, 2 * 28 * 28).view(2, 1, 28, 28)
+    given = images.clone()
+    changed = kind.function(given, kind.default, Generator())
+    if not torch.equal(given, images):
+        raise ValueError(
+            f"{name} changes the images that it is given; let it return others, made from a clone of them"
+        )
     if changed.shape != images.shape or not changed.isfinite().all():
         raise ValueError(f"{name} makes {tuple(changed.shape)} of {tuple(images.shape)}, or no numbers")
 

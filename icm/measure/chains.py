@@ -5,6 +5,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from math import perm
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from icm.shapes import Images, Labels, Pixels
 UNDONE = 15.0  # dB to the original, from which an image counts as undone: its strokes lie where they lay
 SPARE = 2  # rounds beyond one for each mechanism
 SEED = 0  # of the chains that are drawn where there are too many
+LISTED = 100_000  # chains; where there are more, those that are drawn are not chosen from a list of all
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,13 @@ def chains_of_run(
 
 def chains_of(mechanisms: Sequence[Mechanism], length: int, most: int) -> list[tuple[Mechanism, ...]]:
     """All ordered chains of so many different mechanisms, or `most` of them, drawn by a fixed seed."""
+    generator, many = np.random.default_rng(SEED), perm(len(mechanisms), length)
+    if many > max(LISTED, 2 * most):  # too many to be listed
+        drawn: set[tuple[int, ...]] = set()
+        while len(drawn) < most:
+            drawn.add(tuple(generator.permutation(len(mechanisms))[:length].tolist()))
+        return [tuple(mechanisms[each] for each in chain) for chain in sorted(drawn)]
     every = list(permutations(mechanisms, length))
-    if len(every) <= most:
+    if many <= most:
         return every
-    return [every[each] for each in sorted(np.random.default_rng(SEED).permutation(len(every))[:most])]
+    return [every[each] for each in sorted(generator.permutation(many)[:most])]

@@ -4,6 +4,7 @@ An expert was trained on one strength of the mechanism that it undoes. The curve
 well, and whether they come closer to the true originals than the changed images are by themselves."""
 
 from dataclasses import dataclass
+from math import floor
 
 import torch
 
@@ -32,7 +33,7 @@ class Response:
 def strengths(trained: Mechanism) -> list[float]:
     """At most `POINTS` of the strengths that the mechanism may have, evenly apart, with the trained one in place of the nearest."""
     kind = trained.kind
-    steps = round((kind.high - kind.low) / kind.step)
+    steps = floor((kind.high - kind.low) / kind.step + 1e-9)
     points = min(steps, POINTS - 1)
     even = [round(kind.low + kind.step * round(steps * at / points), 6) for at in range(points + 1)]
     nearest = min(range(len(even)), key=lambda at: abs(even[at] - trained.strength))

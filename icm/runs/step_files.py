@@ -9,6 +9,8 @@ import numpy as np
 from icm import files
 from icm.runs.errors import StoreError
 
+REMEDY = "take another step, or put back a copy of it"
+
 
 class StepFiles:
     """A folder of `step_000500.safetensors`."""
@@ -35,11 +37,11 @@ class StepFiles:
 
     def read(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of that step. StoreError lists the steps there are, FileError when the file is damaged."""
-        return files.read_arrays(self._existing(step))
+        return files.read_arrays(self._existing(step), REMEDY)
 
     def digest(self, step: int) -> str:
         """The digest of that step's file. It differs between contents, also where a run was made again under the same name."""
-        return files.digest_of(self._existing(step))
+        return files.digest_of(self._existing(step), REMEDY)
 
     def save(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Writes the arrays of that step. Where only the newest are kept, those of later steps and the oldest are removed.

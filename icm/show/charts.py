@@ -270,7 +270,7 @@ def conscience(seen: Span, marked: int | None = None) -> Option:
 
 
 def players(seen: Span, marked: int | None = None) -> Option:
-    """How many experts play, over steps."""
+    """How many experts play, over steps: those that answered something in each span, so let it be the newest row alone."""
     count = (seen.answered > 0).sum(axis=1).astype(float)
     chart = named_lines("experts", seen.step, {"experts": count}, marked)
     chart["series"][0]["step"] = "middle"

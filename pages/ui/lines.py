@@ -29,7 +29,8 @@ def as_lines(seen: RunView, history: History, then: History, mechanism: int, mar
         bind="query-params",
         help="Each point of a line is an average over at least so many images before it, so points never move.",
     )
-    lines = history.spans(charts.drawn_points(history), smoothing)
+    points = charts.drawn_points(history)
+    lines = history.spans(points, smoothing)
     panels.chart(
         panels.RACE,
         charts.race(lines, marked),
@@ -38,8 +39,8 @@ def as_lines(seen: RunView, history: History, then: History, mechanism: int, mar
         alt="Lines: share of images won by each expert, over steps",
     )
     small_charts(lines, then, marked)
-    panels.learner(lines, then, marked)
-    scores = history.spans(charts.drawn_points(history), SCORES_SMOOTHING * smoothing)
+    panels.learner(lines, history.spans(points, 1), then, marked)
+    scores = history.spans(points, SCORES_SMOOTHING * smoothing)
     name = seen.mechanisms[mechanism]
     panels.chart(
         f"**Scores on {plain(name)}** · what the discriminator gives each expert's answers, on average",

@@ -116,7 +116,7 @@ def rules(config: RunConfig, then: History) -> None:
         st.caption(f"**Open roster.** {run_view.roster_words(config, then)}")
 
 
-def learner(lines: Span, then: History, marked: int | None) -> None:
+def learner(lines: Span, playing: Span, then: History, marked: int | None) -> None:
     """What the conscience adds and decides, and how many experts play in an open roster, as lines."""
     if then.conscience:
         _side_by_side(
@@ -135,7 +135,7 @@ def learner(lines: Span, then: History, marked: int | None) -> None:
         title = "**Who plays** · how many experts answer"
         chart(
             title,
-            charts.players(lines, marked),
+            charts.players(playing, marked),
             SMALL,
             key="players",
             alt="Line: experts that play, over steps",

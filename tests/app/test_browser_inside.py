@@ -247,8 +247,17 @@ def test_a_card_of_guess_who_that_lies_open_leads_inside(page: Page, server: str
     expect(page.get_by_role("dialog").get_by_text("Fingerprint of E2")).to_be_visible()
 
 
-def test_arrow_keys_are_not_rounds_while_an_inside_is_open(page: Page, server: str, boxed: Run) -> None:
-    page.goto(f"{server}/round?run=boxed&station=3")
+@pytest.mark.parametrize(
+    ("address", "turned", "before", "after"),
+    [
+        ("round?run=boxed&station=3", "Another image", "Image 1 of", "Image 2 of"),
+        ("learn?run=boxed&screen=2", "Another digit", "changed by right", "changed by left"),
+    ],
+)
+def test_arrow_keys_are_not_the_pages_while_an_inside_is_open(
+    page: Page, server: str, boxed: Run, address: str, turned: str, before: str, after: str
+) -> None:
+    page.goto(f"{server}/{address}")
     badge = page.locator("button[data-inside]").first
     expect(badge).to_be_visible()
     open_doors(page)
@@ -262,8 +271,8 @@ def test_arrow_keys_are_not_rounds_while_an_inside_is_open(page: Page, server: s
     page.wait_for_timeout(500)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.get_by_role("button", name="Another image")).to_contain_text("↓")
-    expect(page.get_by_text("Image 1 of")).to_be_visible()
-    expect(page).to_have_url(f"{server}/round?run=boxed&station=3")
+    expect(page.get_by_role("button", name=turned)).to_contain_text("↓")
+    expect(page.get_by_text(before)).to_be_visible()
+    expect(page).to_have_url(f"{server}/{address}")
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_text("Image 2 of")).to_be_visible()
+    expect(page.get_by_text(after)).to_be_visible()

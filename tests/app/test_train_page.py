@@ -91,6 +91,14 @@ def test_a_new_run_starts_from_another_ones_settings(trained: Run) -> None:
     assert "--training.steps 6" in command_on(app)
 
 
+def test_a_new_run_starts_from_the_settings_of_the_run_in_the_box_wherever_the_store_is(
+    store: RunStore,
+) -> None:
+    app = show("train.py", like="pretrained", experts="11")
+    assert "those of run pretrained" in words(app)
+    assert "--model.experts 11" in command_on(app)
+
+
 def test_a_run_is_named_and_deleted_from_the_train_page(trained: Run) -> None:
     app = show("train.py")
     next(each for each in app.text_input if each.label == "Label").set_value("my first").run()
