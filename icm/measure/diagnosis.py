@@ -5,8 +5,8 @@ one mechanism changed are scored alike: those who undo something near to it come
 images fall into kinds by how far each expert's score lies behind the best. How many kinds there are is first the number at which they
 lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. Two
 kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
-as long as it is not normally distributed along the line between its halves (G-means, Hamerly & Elkan, 2003, with the test of Shapiro &
-Wilk). An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
+as long as two normal distributions describe it clearly better than one, by the Bayesian information criterion (Schwarz, 1978), and lie
+apart. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
 here, and no original."""
 
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 IDLE = 0.01  # an expert that wins less than this share of the images idles; as in icm.ownership, which knows mechanisms
-LEAST_PART = 0.2  # of an expert's images, from which it counts that they are of a kind
+LEAST_PART = 0.2  # of an expert's images, from which it counts that they are of a kind; also of a kind that is split in two
 SERVED = 0.5  # of a kind's images, that one expert must win
 LEAST_IMAGES = 5  # of an expert, below which nothing is said of their kinds
 UNTOLD = 0.2  # of the images, from which too many are won by experts of which nothing is said
 APART = 0.5  # silhouette of the kinds, below which they are none
 COARSE = 0.6  # of the images, from which a kind is likely to be several that are not told apart yet
 ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
-BY_CHANCE = 1e-5  # nominal p-value, since the line is chosen to part a kind, below which it is split
+# A kind is split where the criterion falls by so much (10 is very strong evidence: Kass & Raftery, 1995) and the middles of the two lie
+# so many of their own standard deviations apart, in so many principal components.
+STRONG, PARTED, COMPONENTS = 20.0, 2.5, 4
+RIDGE = 1e-3  # added to variances, of looks that spread by about 1
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
 FEWEST, MORE, MOST = 3, 6, 24
@@ -232,20 +235,26 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
 
 
 def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "part player"]]:
-    """The images in two, and these again, as long as what is split is not normally distributed along the line between its halves."""
-    from scipy.stats import shapiro
-    from sklearn.cluster import KMeans
+    """The images in two, and these again, as long as two normal distributions describe them clearly better than one and lie apart."""
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
 
-    if len(np.unique(looks, axis=0)) < 2 * LEAST_IMAGES:
+    if len(np.unique(looks, axis=0)) < 4 * LEAST_IMAGES:
         return [looks]
-    halves = KMeans(2, n_init=3, random_state=0).fit(looks)  # pyright: ignore[reportArgumentType]
-    one: Bool[np.ndarray, " image"] = halves.labels_ == 0
-    if min(one.sum(), (~one).sum()) < LEAST_IMAGES:
+    main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
+    one, two = (
+        GaussianMixture(count, reg_covar=RIDGE, max_iter=500, random_state=0).fit(main) for count in (1, 2)
+    )
+    half: Bool[np.ndarray, " image"] = two.predict(main) == 0
+    assert two.means_ is not None
+    assert two.covariances_ is not None
+    between = two.means_[0] - two.means_[1]
+    parted = np.sqrt(between @ np.linalg.solve(two.covariances_.mean(axis=0), between))
+    smaller = min(half.sum(), (~half).sum())
+    is_one = one.bic(main) - two.bic(main) < STRONG or parted < PARTED
+    if is_one or smaller < max(LEAST_IMAGES, LEAST_PART * len(looks)):
         return [looks]
-    along = looks @ (halves.cluster_centers_[0] - halves.cluster_centers_[1])
-    if shapiro(along).pvalue > BY_CHANCE:
-        return [looks]
-    return _split(looks[one]) + _split(looks[~one])
+    return _split(looks[half]) + _split(looks[~half])
 
 
 def _ahead(scores: Float[np.ndarray, "player image"]) -> float:

@@ -15,7 +15,7 @@ def owner_said(page: Page) -> str:
     """The badge of the expert that the sentence at the end says it is."""
     said = page.get_by_role("status").filter(has_text="The mechanism was")
     expect(said).to_be_visible()
-    found = re.search(r"and (E\d) is the expert", said.inner_text())
+    found = re.search(r"and (E\d) is its owner", said.inner_text())
     assert found is not None
     return found[1]
 
