@@ -29,6 +29,7 @@ ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
 # so many of their own standard deviations apart, in so many principal components.
 STRONG, PARTED, COMPONENTS = 20.0, 2.5, 4
 RIDGE = 1e-3  # added to variances, of looks that spread by about 1
+LEAST_HALF = 15  # images of either half, whose normal distribution has 14 numbers
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
 FEWEST, MORE, MOST = 3, 6, 24
@@ -239,7 +240,7 @@ def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
 
-    if len(np.unique(looks, axis=0)) < 4 * LEAST_IMAGES:
+    if len(np.unique(looks, axis=0)) < 2 * LEAST_HALF:
         return [looks]
     main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
     one, two = (
@@ -252,7 +253,7 @@ def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "
     parted = np.sqrt(between @ np.linalg.solve(two.covariances_.mean(axis=0), between))
     smaller = min(half.sum(), (~half).sum())
     is_one = one.bic(main) - two.bic(main) < STRONG or parted < PARTED
-    if is_one or smaller < max(LEAST_IMAGES, LEAST_PART * len(looks)):
+    if is_one or smaller < max(LEAST_HALF, LEAST_PART * len(looks)):
         return [looks]
     return _split(looks[half]) + _split(looks[~half])
 
