@@ -124,9 +124,8 @@ def _competition(session: TrainerSession) -> Iterator[Progress]:
     # Later pictures belong to a future that was given up; others may have been due while the run was to be shorter.
     run.film.keep(lambda step: step <= state.step and film_due(step, of))
     while state.step < of:
-        if (
-            state.roster
-        ):  # before the step, so that a step's row, networks and film are those of the same experts
+        # Before the step, so that its row, networks and film are of the same experts.
+        if state.roster:
             generator = generator_for(session.config.seed, "perturbation", state.step)
             review_roster(state, session.config.identity, generator)
         started = time.perf_counter()
