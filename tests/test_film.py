@@ -30,9 +30,7 @@ def test_a_film_is_dense_early_and_never_has_more_than_150_pictures(last: int) -
         assert due[41:] == list(range(225, last + 1, 25))
 
 
-def test_rows_come_at_every_step_then_at_every_second_then_as_the_run_says_and_where_networks_are_kept() -> (
-    None
-):
+def test_rows_are_dense_early_then_as_the_run_says_and_wherever_networks_are_kept() -> None:
     due = [step for step in range(1, 702) if row_due(step, last=701, every=5)]
     assert due[:50] == list(range(1, 51))
     assert sorted({*range(52, 201, 2), *range(55, 201, 5)}) == [step for step in due if 50 < step <= 200]

@@ -144,7 +144,9 @@ def test_a_damaged_file_is_noticed(run: Run, damage: str) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content if damage == "flip" else content[:-40])
-    with pytest.raises(FileError, match=r"(damaged|cannot be read).*; take another step, or put back a copy"):
+    with pytest.raises(
+        FileError, match=r"(damaged|cannot be read).*; take another snapshot, or put back a copy"
+    ):
         run.snapshots.read(1)
 
 

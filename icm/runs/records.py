@@ -21,9 +21,7 @@ class RowShape:
     experts: int
     mechanisms: int
     conscience: bool = False
-    roster: int = (
-        0  # how many experts play at first where it is open, so that not every one does; 0 where it is fixed
-    )
+    roster: int = 0  # of an open one, where not every expert plays: how many do at first; 0 where all do
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ import numpy as np
 from icm import files
 from icm.runs.errors import StoreError
 
-REMEDY = "take another step, or put back a copy of it"
-
 
 class StepFiles:
     """A folder of `step_000500.safetensors`."""
@@ -18,6 +16,7 @@ class StepFiles:
     def __init__(self, folder: Path, kind: str, kept: int | None = None) -> None:
         """`kind` is what a message calls one of the files. The newest `kept` files stay; None keeps all."""
         self.folder, self.kind, self.kept = folder, kind, kept
+        self.remedy = f"take another {kind}, or put back a copy of it"
 
     def steps(self) -> list[int]:
         """The steps of the files that are named as we name them, in order. Links are left out: they may lead anywhere."""
@@ -37,11 +36,11 @@ class StepFiles:
 
     def read(self, step: int) -> dict[str, np.ndarray]:
         """The arrays of that step. StoreError lists the steps there are, FileError when the file is damaged."""
-        return files.read_arrays(self._existing(step), REMEDY)
+        return files.read_arrays(self._existing(step), self.remedy)
 
     def digest(self, step: int) -> str:
         """The digest of that step's file. It differs between contents, also where a run was made again under the same name."""
-        return files.digest_of(self._existing(step), REMEDY)
+        return files.digest_of(self._existing(step), self.remedy)
 
     def save(self, step: int, arrays: dict[str, np.ndarray]) -> None:
         """Writes the arrays of that step. Where only the newest are kept, those of later steps and the oldest are removed.
