@@ -131,7 +131,7 @@ def open_in(theme: Theme, page: Page, address: str) -> Callable[[Theme], None]:
 
 def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.ndarray]:
     """What the browser painted where the chart is, as grey pictures; the chart stays in its place meanwhile."""
-    frames: list[np.ndarray] = []
+    frames: list[tuple[float, np.ndarray]] = []
     devtools = page.context.new_cdp_session(page)
     box = chart.bounding_box()
     assert box is not None
@@ -141,7 +141,8 @@ def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.
 
     def painted(event: dict[str, Any]) -> None:
         picture = Image.open(io.BytesIO(base64.b64decode(event["data"])))
-        frames.append(np.asarray(picture.convert("L"), dtype=float)[top:bottom, left:right])
+        grey = np.asarray(picture.convert("L"), dtype=float)[top:bottom, left:right]
+        frames.append((event["metadata"]["timestamp"], grey))
         devtools.send("Page.screencastFrameAck", {"sessionId": event["sessionId"]})
 
     devtools.on("Page.screencastFrame", painted)
@@ -149,4 +150,5 @@ def frames_of(page: Page, chart: Locator, until: Callable[[], bool]) -> list[np.
     wait_until(page, until, "enough was painted")
     devtools.send("Page.stopScreencast")
     assert chart.bounding_box() == box
-    return frames
+    # Two frames may be encoded at once, and the second come first: by when they were painted.
+    return [frame for _, frame in sorted(frames, key=lambda each: each[0])]
