@@ -31,9 +31,10 @@ def result_of(folder: Path) -> dict[str, Any]:
 
 def kill_worker_of(run: Run) -> None:
     """Kills the trainer of the run and the worker that waits for it, as a machine that loses its power would."""
-    status = f"resume {run.id}"
+    # Other tests train runs of the same name elsewhere, at the same time.
+    words = f"icm resume {run.id} --store {run.folder.parent} "
     (trainer,) = (
-        each for each in psutil.process_iter(["cmdline"]) if status in " ".join(each.info["cmdline"] or [])
+        each for each in psutil.process_iter(["cmdline"]) if words in " ".join(each.info["cmdline"] or [])
     )
     worker = trainer.parent()
     assert worker is not None
