@@ -1,6 +1,10 @@
 """`python -m icm`. A Ctrl-C during the imports, which take seconds, ends the program with one line, as a later one does."""
 
+import os
 import sys
+
+# OpenMP's idle threads would keep turning on the cores that pieces of a step need (icm.method.parallel). Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 try:
     from icm.cli.main import main

@@ -34,7 +34,7 @@ PRESETS: dict[str, RunConfig] = {
         ),
         identity=IdentityConfig(start="shared", steps=200),
         conscience=ConscienceConfig(rule="conscience"),
-        training=TrainingConfig(steps=500, batch=16, cooldown=0.5),
+        training=TrainingConfig(steps=400, batch=16, learning_rate=1.5e-3, cooldown=0.5),
     ),
     "robust": RunConfig(
         preset="robust",

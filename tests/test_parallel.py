@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from icm.method.networks import LARGEST_PIECE, PIECES, USUAL_PIECE, pieces_of
 from icm.method.parallel import side_by_side
 
 
@@ -56,3 +57,16 @@ def test_an_error_in_a_piece_is_raised_where_it_was_asked_for() -> None:
 
     with pytest.raises(ValueError, match="no"):
         side_by_side([(torch.neg, [torch.ones(1)]), (refuse, [torch.ones(1)])])
+
+
+def test_the_discriminators_pieces_are_even_in_number_and_of_a_size_that_suits() -> None:
+    for images in range(1, 2000):
+        count = pieces_of(images)
+        sizes = [len(part) for part in torch.zeros(images).tensor_split(count)]
+        assert max(sizes) <= LARGEST_PIECE
+        if images < USUAL_PIECE:
+            assert count == 1
+        else:
+            assert count % 2 == 0
+            assert count == 2 or min(sizes) >= USUAL_PIECE
+            assert count <= PIECES or images > PIECES * LARGEST_PIECE

@@ -21,8 +21,8 @@ GROUPS = 4  # groups of filters for `norm: group`
 BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default, like the next
 BATCH_NORM_EPSILON = 1e-5
 HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
-# On a CPU the discriminator takes images in pieces: eight, of at least 16 images, and of at most 96, which its cache can hold.
-PIECES, SMALLEST_PIECE, LARGEST_PIECE = 8, 16, 96
+# On a CPU the discriminator takes images in up to eight pieces of 16 or more, and of at most 96, which its cache can hold.
+PIECES, USUAL_PIECE, LARGEST_PIECE = 8, 16, 96
 LOG2_E = 1 / math.log(2)
 
 
@@ -32,13 +32,11 @@ class _Elu(torch.autograd.Function):
     On a CPU 2^x takes half the time of e^x (docs/LOG.md), and all of this takes 0.55 of the time of torch's own ELU."""
 
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor) -> Tensor:
         y = torch.mul(x, LOG2_E).clamp_(max=0).exp2_().sub_(1)
-        return torch.maximum(y, x, out=y)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        ctx.save_for_backward(output)
+        torch.maximum(y, x, out=y)
+        ctx.save_for_backward(y)
+        return y
 
     @staticmethod
     @once_differentiable
@@ -63,6 +61,14 @@ def first_convolution(
     surroundings = functional.unfold(images, 3, padding=1).transpose(1, 2).reshape(-1, 9)
     rows = torch.addmm(bias, surroundings, weight.flatten(1).t())
     return rows.view(len(images), *images.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+def pieces_of(images: int) -> int:
+    """In how many pieces the discriminator takes so many images: an even number, so that two threads end together."""
+    if images < USUAL_PIECE:
+        return 1
+    usual, needed = min(PIECES, images // USUAL_PIECE), math.ceil(images / LARGEST_PIECE)
+    return max(2, usual - usual % 2, needed + needed % 2)
 
 
 def _fan_in_uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -> nn.Parameter:
@@ -260,14 +266,10 @@ class _NormAsScored(torch.autograd.Function):
     """Batch norm by a mean and a standard deviation that are given; their gradient goes through the images of this pass."""
 
     @staticmethod
-    def forward(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+    def forward(ctx, x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+        ctx.save_for_backward(x, scale, mean, inverse)
         variance = inverse.pow(-2) - BATCH_NORM_EPSILON
         return functional.batch_norm(x, mean, variance, scale, shift, eps=BATCH_NORM_EPSILON)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output) -> None:
-        x, scale, _, mean, inverse = inputs
-        ctx.save_for_backward(x, scale, mean, inverse)
 
     @staticmethod
     @once_differentiable
@@ -329,8 +331,7 @@ class Discriminator(nn.Module):
         layers = [layer if learns else layer.detach() for layer in self.parameters()]
         if images.device.type != "cpu":
             return self._logits(images, *layers)
-        count = min(PIECES, len(images) // SMALLEST_PIECE)
-        parts = images.tensor_split(max(count, math.ceil(len(images) / LARGEST_PIECE), 1))
+        parts = images.tensor_split(pieces_of(len(images)))
         return torch.cat(side_by_side([(self._logits, [part, *layers]) for part in parts]))
 
     def _logits(self, images: Images, *layers: Tensor) -> ImageLogits:
