@@ -98,15 +98,6 @@ def test_three_kinds_of_one_expert_are_three_and_one_is_one_however_its_images_v
     assert (found.overloaded, found.fitting) == (overloaded, len(means))
 
 
-def test_images_of_a_kind_that_others_win_do_not_hide_that_who_wins_the_rest_has_two() -> None:
-    """Scores of six experts for 100 images of each of ten mechanisms (study `six`, seed 103): E5 wins all that was moved up and to the
-    right and 88 of those with noise. The other twelve, which another wins, lie apart from both."""
-    table = np.load(Path(__file__).parent / "scores_of_six_103.npy").astype(float)
-    truth = faults(table, 10)
-    assert truth.overloaded == [0, 3, 4, 5]
-    assert truth.counts(diagnose(table))["overloaded"] == [4, 0, 0]
-
-
 def test_two_who_undo_the_same_share_it() -> None:
     found = diagnose(scores([*ONE_EACH, [2]]))
     assert (found.idle, found.overloaded, found.duplicates) == ([], [], [(2, 6)])

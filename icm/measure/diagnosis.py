@@ -4,10 +4,10 @@ All that it sees is a table of scores: what the discriminator says of every expe
 one mechanism changed are scored alike: those who undo something near to it come close, the others fail, each in its own way. So the
 images fall into kinds by how far each expert's score lies behind the best. How many kinds there are is first the number at which they
 lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. Two
-kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So what the main winner
-of each won is split in two as long as two normal distributions describe it clearly better than one, by the Bayesian information
-criterion (Schwarz, 1978), and lie apart. An expert that wins images of two kinds has too much to do, and two that win images of one
-kind share it. No mechanism is known here, and no original."""
+kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
+as long as two normal distributions describe it clearly better than one, by the Bayesian information criterion (Schwarz, 1978), and lie
+apart. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
+here, and no original."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -227,12 +227,7 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
         return best, apart
     # Near 0 the root would part those that an expert wins by little from those that it loses by little.
     looks = np.sqrt(NEAR + behind)
-    # What others won of a kind would stand apart for that alone.
-    winner = scores.argmax(axis=0)
-    main = [np.bincount(winner[best == kind]).argmax() for kind in range(best.max() + 1)]
-    halves = [
-        half for kind, who in enumerate(main) for half in _split(looks[(best == kind) & (winner == who)])
-    ]
+    halves = [half for kind in range(best.max() + 1) for half in _split(looks[best == kind])]
     if len(halves) > best.max() + 1:
         middles = np.stack([half.mean(axis=0) for half in halves])
         found = KMeans(len(halves), init=middles, n_init=1).fit_predict(looks)  # pyright: ignore[reportArgumentType]
