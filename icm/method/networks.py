@@ -21,7 +21,8 @@ GROUPS = 4  # groups of filters for `norm: group`
 BATCH_NORM_MOMENTUM = 0.1  # weight of the newest batch; torch's default, like the next
 BATCH_NORM_EPSILON = 1e-5
 HIDDEN_LAYERS = 4  # convolutions of an expert before the last one
-# On a CPU the discriminator takes images in up to eight pieces of 16 or more, and of at most 96, which its cache can hold.
+# On a CPU the discriminator takes 16 images and more in pieces: two, up to eight where each has 16 or more, and more where a piece would
+# have over 96, which its cache can hold.
 PIECES, USUAL_PIECE, LARGEST_PIECE = 8, 16, 96
 LOG2_E = 1 / math.log(2)
 
