@@ -32,9 +32,9 @@ PRESETS: dict[str, RunConfig] = {
             discriminator_filters=8,
             discriminator_hidden=512,
         ),
-        identity=IdentityConfig(start="shared", steps=200),
+        identity=IdentityConfig(start="shared", steps=120),
         conscience=ConscienceConfig(rule="conscience"),
-        training=TrainingConfig(steps=400, batch=16, learning_rate=1.5e-3, cooldown=0.5),
+        training=TrainingConfig(steps=350, batch=16, learning_rate=2e-3, cooldown=0.5),
     ),
     "robust": RunConfig(
         preset="robust",
