@@ -4,6 +4,7 @@ The bank keeps the experts' weights stacked; axes: expert, then the axes of a co
 the bank runs them; the answers are the same but for rounding."""
 
 import math
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -187,11 +188,13 @@ class ExpertBank(nn.Module):
         seen: Literal["all"] | None = None,
     ) -> Piece:
         """The answers of one expert, as a piece that may run beside those of others."""
-
-        def answers(images: Images, *parameters: Tensor) -> Answers:
-            return self._answers(slice(expert, expert + 1), list(parameters), images, seen)
-
+        answers = partial(self._answers_of_one, slice(expert, expert + 1), seen)
         return answers, [images, *(layer[expert] for layer in stacked)]
+
+    def _answers_of_one(
+        self, expert: slice, seen: Literal["all"] | None, images: Images, *parameters: Tensor
+    ) -> Answers:
+        return self._answers(expert, list(parameters), images, seen)
 
     def _seen(self, winner: Winner, experts: int) -> Float[Tensor, "batch expert"]:
         """1 for an image that an expert runs on to learn: those it won and the first `others` of the rest."""

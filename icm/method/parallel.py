@@ -59,7 +59,10 @@ def _with_graph(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> tu
 
 def _back(output: Tensor, leaves: list[Tensor], gradient: Tensor) -> list[Tensor | None]:
     """The gradient at each leaf that has one."""
-    found = iter(torch.autograd.grad(output, [leaf for leaf in leaves if leaf.requires_grad], gradient))
+    # Given to `grad` beside the output, a gradient makes torch load sympy: a second and more in every process (docs/LOG.md).
+    with torch.enable_grad():
+        slope = (output * gradient).sum()
+    found = iter(torch.autograd.grad(slope, [leaf for leaf in leaves if leaf.requires_grad]))
     return [next(found) if leaf.requires_grad else None for leaf in leaves]
 
 
