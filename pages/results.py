@@ -26,6 +26,12 @@ LEGEND = (
     "other changes and takes fewer steps, `quick` is the small one, with four mechanisms."
 )
 BEYOND = "Beyond the paper"
+# The cards of what is measured beside the studies.
+MEASURED = {
+    "taught": "What could be undone at all",
+    "chains": "Mechanisms one after the other",
+    "clothes": "Where it breaks: clothes",
+}
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
 
 
@@ -38,7 +44,7 @@ def card(row: Row, found: Sequence[Variant]) -> None:
                 st.markdown(f"**The paper**, as recalled: {row.paper}")
             not_yet("run", *row.commands())
             return
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         with left:
             drawn(row, found)
         with right:
@@ -62,13 +68,13 @@ def of_chains(found: Sequence[Chained]) -> None:
     """Mechanisms one after the other, undone greedily: which pairs come back."""
     found = [each for each in found if 2 in each.chains]
     with st.container(border=True, key="row chains"):
-        st.subheader("Mechanisms one after the other", anchor="row-chains")
+        st.subheader(MEASURED["chains"], anchor="row-chains")
         if not found:
             not_yet("measured", "python -m icm chains RUN --depth 2 --out docs/results/chains/NAME.json")
             return
         from icm.show import measured  # it imports Plotly, which takes a second
 
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         left.plotly_chart(
             measured.chains(found, st.context.theme.type or "light"),
             key="figure chains",
@@ -92,13 +98,13 @@ def of_chains(found: Sequence[Chained]) -> None:
 def of_clothes(found: Sequence[Clothes]) -> None:
     """Where it breaks: clothes beside digits, and what makes the difference."""
     with st.container(border=True, key="row clothes"):
-        st.subheader("Where it breaks: clothes", anchor="row-clothes")
+        st.subheader(MEASURED["clothes"], anchor="row-clothes")
         if not found:
             not_yet("measured", "python -m icm clothes RUN --out docs/results/clothes/NAME.json")
             return
         from icm.show import measured  # it imports Plotly, which takes a second
 
-        left, right = st.columns([3, 2], gap="large")
+        left, right = st.columns([3, 2], gap="medium")
         left.plotly_chart(
             measured.clothes(found, st.context.theme.type or "light"), key="figure clothes", config=CONFIG
         )
@@ -121,7 +127,7 @@ def of_clothes(found: Sequence[Clothes]) -> None:
 def of_taught(found: Sequence[Supervised], known: Mapping[str, Mapping[str, Any]]) -> None:
     """What the networks could undo if they were taught with pairs, beside what the experts came to undo."""
     with st.container(border=True, key="row taught"):
-        st.subheader("What could be undone at all", anchor="row-taught")
+        st.subheader(MEASURED["taught"], anchor="row-taught")
         if not found:
             not_yet("measured", "python -m icm supervised --out docs/results/supervised/NAME.json")
             return
@@ -129,7 +135,7 @@ def of_taught(found: Sequence[Supervised], known: Mapping[str, Mapping[str, Any]
 
         experts = supervised.of_experts(known)
         for each in found:
-            left, right = st.columns([3, 2], gap="large")
+            left, right = st.columns([3, 2], gap="medium")
             left.plotly_chart(
                 measured.supervised(each, experts, st.context.theme.type or "light"),
                 key=f"figure taught {each.name}",
@@ -230,13 +236,14 @@ def in_csv(found: Sequence[Variant]) -> str:
 
 
 def at_a_glance(all_found: Mapping[int, list[Variant]]) -> None:
-    """The rows, one line each, with how many runs each has."""
+    """The rows, one line each, with how many runs each has; below them what is measured beside the studies."""
     lines = []
     for row in results.ROWS:
         found = all_found[row.number]
         runs = sum(len(each.runs) for each in found)
         said = counted(runs, "run") if runs else "not run yet"
         lines.append(f"- [{row.title}](#row-{row.number}) · {said}")
+    lines += [f"- [{title}](#row-{name})" for name, title in MEASURED.items()]
     st.markdown("\n".join(lines))
 
 

@@ -35,7 +35,7 @@ def with_ink(drawn: go.Figure, theme: Theme, height: int = HEIGHT) -> go.Figure:
     drawn.update_yaxes(tickfont={"color": ink}, title={"font": {"color": ink}})
     drawn.update_layout(
         height=height,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        margin={"l": 8, "r": 8, "t": 44, "b": 8},
         legend={
             "orientation": "h",
             "yref": "container",
@@ -55,7 +55,7 @@ def one_to_one(variants: Sequence[Variant]) -> go.Figure:
         cols=2,
         column_widths=[0.36, 0.64],
         shared_yaxes=True,
-        horizontal_spacing=0.05,
+        horizontal_spacing=0.1,
         subplot_titles=("one-to-one, %", "since step"),
     )
     latest = max((run["first_step"] or 0 for each in variants for run in each.runs), default=0)
@@ -113,8 +113,8 @@ def one_to_one(variants: Sequence[Variant]) -> go.Figure:
 
 
 def _marks(last: float | int) -> list[float]:
-    """About five round numbers up to `last`."""
-    step = next((each for each in (50, 100, 200, 500, 1000) if last / each <= 6), 2000)
+    """At most five round numbers up to `last`, as many as a phone has room for."""
+    step = next((each for each in (50, 100, 200, 500, 1000) if last / each < 4), 2000)
     return [float(each) for each in range(0, int(last) + 1, step)]
 
 
@@ -266,13 +266,13 @@ def gained(variants: Sequence[Variant]) -> go.Figure:
     return _counted(
         variants,
         gains,
-        f"dB nearer to the original than doing nothing, a point a mechanism; from {LEAST_GAIN:g} it counts as undone",
+        f"dB nearer to the original than doing nothing,<br>a point a mechanism; from {LEAST_GAIN:g} it counts as undone",
     )
 
 
 def gained_by_last(variants: Sequence[Variant]) -> go.Figure:
     """By how many dB the answers to the last mechanism's images are nearer to the original than doing nothing."""
-    title = "dB nearer to the original than doing nothing, a point a seed"
+    title = "dB nearer to the original<br>than doing nothing, a point a seed"
     return _counted(variants, lambda run: gains(run)[-1:], title)
 
 
@@ -301,12 +301,12 @@ def share_map(
 
 def quality(variants: Sequence[Variant]) -> go.Figure:
     return _counted(
-        variants, lambda run: [run["psnr"]], "mean PSNR of the winners' answers, dB, a point a seed"
+        variants, lambda run: [run["psnr"]], "mean PSNR of the winners' answers, dB,<br>a point a seed"
     )
 
 
 def idling(variants: Sequence[Variant]) -> go.Figure:
-    drawn = _counted(variants, lambda run: [idle(run)], "experts that idle at the end, a point a seed")
+    drawn = _counted(variants, lambda run: [idle(run)], "experts that idle at the end,<br>a point a seed")
     drawn.update_xaxes(**_whole(max(idle(run) for each in variants for run in each.runs)))
     return drawn
 
@@ -319,7 +319,7 @@ def _whole(most: int) -> dict[str, Any]:
 def left_out(variants: Sequence[Variant]) -> go.Figure:
     """Experts with several mechanisms, and mechanisms with no owner."""
     return _two_counts(
-        variants, {"experts that own several": several, "mechanisms that nobody owns": unowned}
+        variants, {"experts that<br>own several": several, "mechanisms that<br>nobody owns": unowned}
     )
 
 

@@ -71,6 +71,12 @@ def test_what_is_measured_beside_the_studies_has_a_card_too(shown: Page, name: s
     expect(card.get_by_text(f"python -m icm {kind}").first).to_be_visible()
 
 
+def test_every_card_is_on_the_list_above(shown: Page) -> None:
+    titles = shown.locator("[class*='st-key-row-'] h3").all_inner_texts()
+    links = shown.get_by_role("list").first.get_by_role("link").all_inner_texts()
+    assert links == titles
+
+
 def test_on_a_phone_no_legend_hides_the_name_of_an_axis(shown: Page) -> None:
     figure = card_of(shown, 5).locator(".js-plotly-plot")
     shown.set_viewport_size(PHONE)
