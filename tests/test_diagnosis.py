@@ -10,7 +10,7 @@ import pytest
 from icm.files import PROJECT
 from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
-from icm.measure.diagnosis import diagnose, groups
+from icm.measure.diagnosis import diagnose, groups, parts_of
 from icm.measure.evaluation import examples_of_one, networks
 from icm.measure.faults import Faults, faults, some_of
 from icm.runs.run import SHIPPED
@@ -96,6 +96,23 @@ def test_three_kinds_of_one_expert_are_three_and_one_is_one_however_its_images_v
     root = np.where(root > 0, np.maximum(root + shared + draw.normal(0, 0.6, root.shape), 0.1), 0)
     found = diagnose(-np.square(root))
     assert (found.overloaded, found.fitting) == (overloaded, len(means))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("several", [True, False])
+def test_a_few_that_another_expert_won_do_not_hide_two_kinds_of_one_and_are_none(
+    seed: int, several: bool
+) -> None:
+    # The last expert wins all of one kind and 88 of 100 of another; the twelve that the first one wins lie apart from both.
+    draw = np.random.default_rng(seed)
+    one, other, strays = [5.5, 6, 8, 9.5, 4.5, 0], [3.5, 6.5, 8, 7.5, 4.5, 0], [0, 5, 6, 6, 3.5, 4]
+    root = np.array([one if several else other] * 100 + [other] * 88 + [strays] * 12, dtype=float)
+    varied = root + draw.normal(0, 0.8, (200, 1)) + draw.normal(0, 0.4, root.shape)
+    looks = np.sqrt(1 + np.where(root > 0, np.maximum(varied, 0.1), 0) ** 2)
+    winner = np.repeat([5, 0], [188, 12])
+    parts = parts_of(looks, winner)
+    assert len(parts) == (2 if several else 1)
+    assert min(map(len, parts)) >= 80
 
 
 def test_two_who_undo_the_same_share_it() -> None:

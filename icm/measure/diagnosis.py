@@ -6,7 +6,8 @@ images fall into kinds by how far each expert's score lies behind the best. How 
 lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image is to its own kind than to the next, from -1 to 1. Two
 kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
 as long as two normal distributions describe it clearly better than one, by the Bayesian information criterion (Schwarz, 1978), and lie
-apart. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
+apart; where they do not, the images of it that its main winner won are tried alone, for a few that somebody else won can lie apart from
+both. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
 here, and no original."""
 
 from collections.abc import Iterable, Sequence
@@ -226,13 +227,22 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
     if np.bincount(best).max() > COARSE * len(best):
         return best, apart
     # Near 0 the root would part those that an expert wins by little from those that it loses by little.
-    looks = np.sqrt(NEAR + behind)
-    halves = [half for kind in range(best.max() + 1) for half in _split(looks[best == kind])]
+    looks, winner = np.sqrt(NEAR + behind), scores.argmax(axis=0)
+    of_kind = [best == kind for kind in range(best.max() + 1)]
+    halves = [half for mine in of_kind for half in parts_of(looks[mine], winner[mine])]
     if len(halves) > best.max() + 1:
         middles = np.stack([half.mean(axis=0) for half in halves])
         found = KMeans(len(halves), init=middles, n_init=1).fit_predict(looks)  # pyright: ignore[reportArgumentType]
         best = np.unique(found, return_inverse=True)[1]
     return best, apart
+
+
+def parts_of(
+    looks: Float[np.ndarray, "image player"], winner: Int[np.ndarray, " image"]
+) -> list[Float[np.ndarray, "part player"]]:
+    """The images of a kind, split; where all of them are one, those that the main winner won, split, if these are several."""
+    of_main = looks[winner == np.bincount(winner).argmax()]
+    return next((parts for some in (looks, of_main) if len(parts := _split(some)) > 1), [looks])
 
 
 def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "part player"]]:
