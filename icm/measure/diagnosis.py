@@ -242,7 +242,11 @@ def parts_of(
 ) -> list[Float[np.ndarray, "part player"]]:
     """The images of a kind, split; where all of them are one, those that the main winner won, split, if these are several."""
     of_main = looks[winner == np.bincount(winner).argmax()]
-    return next((parts for some in (looks, of_main) if len(parts := _split(some)) > 1), [looks])
+    parts = _split(looks)
+    if len(parts) > 1 or len(of_main) == len(looks):
+        return parts
+    parts = _split(of_main)
+    return parts if len(parts) > 1 else [looks]
 
 
 def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "part player"]]:
