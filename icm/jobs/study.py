@@ -23,7 +23,6 @@ from subprocess import Popen
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from icm import files
 from icm.config import RunConfig, changed_fields
@@ -42,9 +41,7 @@ from icm.runs.run import Run
 from icm.runs.store import RunStore
 from icm.show.results import RESULTS, Curves
 
-IMAGES = (
-    100  # held-out digits that a run is measured on, and as many letters, each sent through every mechanism
-)
+IMAGES = 100  # held-out digits that a run is measured on, and as many letters, through every mechanism
 OVER_STEPS = 32  # of each, that every snapshot is measured on
 FIRST_STEPS = 10  # whose wins say who won what at the start
 CONFIDENCE = 0.95  # of every interval
@@ -291,6 +288,8 @@ def seconds_left(elapsed: float, ended: int, remaining: int, workers: int) -> fl
 
 def interval(values: Sequence[float], statistic: Callable[..., Any]) -> list[float] | None:
     """A bootstrap interval (percentile) of a statistic; None for fewer than two values."""
+    from scipy import stats  # two seconds, which whoever only waits for runs does without
+
     if len(values) < 2:
         return None
     found = stats.bootstrap(
@@ -308,6 +307,8 @@ def summary(findings: Sequence[Finding]) -> dict[str, Any]:
     """Sums up the runs of one variant, with 95 % intervals: Wilson's for the share, bootstrapped ones for the rest.
 
     A run that never became one-to-one counts as infinitely late in the median, which is None where half of them never did."""
+    from scipy import stats
+
     hits, n = sum(each.one_to_one for each in findings), len(findings)
     share = stats.binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
     first = [np.inf if each.first_step is None else float(each.first_step) for each in findings]

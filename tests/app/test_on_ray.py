@@ -52,13 +52,11 @@ def test_a_lost_worker_loses_nothing_and_the_result_is_the_same_as_without_ray(
     subprocess.run(words(here, root, folders["local"], "0:2"), cwd=PROJECT, check=True)
 
     study = subprocess.Popen(words(store, root, folders["ray"], "0:2", "ray"), cwd=PROJECT, text=True)
-    deadline = time.monotonic() + 120
     while not (training := [run for run in store.runs() if run.states.steps() and run.trainer.is_alive()]):
-        assert time.monotonic() < deadline
         assert study.poll() is None
         time.sleep(0.02)
     kill_worker_of(training[0])
-    assert study.wait(timeout=180) == 0
+    assert study.wait() == 0
     assert result_of(folders["ray"]) == result_of(folders["local"])
     assert [path.name for path in store.root.iterdir() if path.name.startswith(".stop")] == []
 

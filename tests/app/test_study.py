@@ -56,14 +56,13 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
     study = subprocess.Popen(
         words(store, root, tmp_path, "0:3", on), cwd=PROJECT, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 120
     while not any(run.rows.lines() for run in store.runs()):
-        assert time.monotonic() < deadline
+        assert study.poll() is None
         time.sleep(0.05)
     os.kill(
         study.pid, signal.SIGTERM if on == "ray" else signal.SIGINT
     )  # Ray has a handler for it, which ours replaces
-    _, told = study.communicate(timeout=120)
+    _, told = study.communicate()
     assert (study.returncode, told.splitlines()[-1]) == (
         1,
         "icm: the study was interrupted; the same command goes on with it",

@@ -98,12 +98,11 @@ TRAIN = [
 def test_a_terminal_that_is_closed_saves_as_a_polite_kill_does(store: RunStore, root: Path) -> None:
     process = begun(["-m", *TRAIN], root)
     run = Run(store.root / "mine")
-    deadline = time.monotonic() + 120
     while not run.rows.lines():
-        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGHUP)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate()
     assert (process.returncode, complaint) == (0, "")
     assert run.state() == "stopped"
     assert run.states.steps()[-1] == run.status().step
