@@ -95,7 +95,7 @@ SAID = {
     4: "who wins most of a mechanism has 10% of its images at the start, 100% at the end",
     5: "at the end 99% of the originals, 40% of the changed and 97% of the restored digits are read right (a few dozen through each mechanism)",
     6: "on letters the owners' answers reach 20.2 dB (doing nothing: 8.7), and 99% go to the owner; on digits 20.2 dB and 99%",
-    7: "1 of 10 mechanisms come back at least 5 dB nearer to the original",
+    7: "1 of 10 mechanisms comes back at least 5 dB nearer to the original",
     8: "one-to-one in 1 of 1, 21.0 dB",
     9: "at the end 99% of the originals, 40% of the changed and 97% of the restored digits are read right (a few dozen through each mechanism)",
     10: "6 of 16 experts idle at the end (median); every mechanism has an owner of its own in 5 of 5",

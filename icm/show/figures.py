@@ -266,7 +266,7 @@ def gained(variants: Sequence[Variant]) -> go.Figure:
     return _counted(
         variants,
         gains,
-        f"dB nearer to the original than doing nothing,<br>a point a mechanism; from {LEAST_GAIN:g} it counts as undone",
+        f"dB nearer to the original<br>than doing nothing, a point<br>a mechanism; undone from {LEAST_GAIN:g} on",
     )
 
 

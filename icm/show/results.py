@@ -186,7 +186,8 @@ LEAST_GAIN = 5.0  # dB over doing nothing, from which a mechanism counts as undo
 
 def undone(each: Variant) -> str:
     counts = [sum(gain >= LEAST_GAIN for gain in gains(run)) for run in each.runs]
-    return f"{mean(counts):.3g} of {len(each.runs[0]['quality'])} mechanisms come back at least {LEAST_GAIN:g} dB nearer to the original"
+    count, verb = f"{mean(counts):.3g}", "comes" if mean(counts) == 1 else "come"
+    return f"{count} of {len(each.runs[0]['quality'])} mechanisms {verb} back at least {LEAST_GAIN:g} dB nearer to the original"
 
 
 def gains(run: Mapping[str, Any]) -> list[float | int]:

@@ -87,6 +87,26 @@ def test_on_a_phone_no_legend_hides_the_name_of_an_axis(shown: Page) -> None:
     shown.set_viewport_size(DESK)
 
 
+# Of every figure the words that stick out of it, and so are cut off. Half a pixel is rounding.
+CUT_OFF = """() => [...document.querySelectorAll("[class*='st-key-row-'] .js-plotly-plot")].flatMap((figure) => {
+  const { left, right } = figure.getBoundingClientRect()
+  return [...figure.querySelectorAll(".main-svg text")].filter((text) => {
+    const box = text.getBoundingClientRect()
+    return box.width && (box.left < left - 0.5 || box.right > right + 0.5)
+  }).map((text) => text.textContent)
+})"""
+
+
+def test_on_a_phone_no_words_of_a_figure_are_cut_off(shown: Page) -> None:
+    shown.set_viewport_size(PHONE)
+    figures = shown.locator("[class*='st-key-row-'] .main-svg")
+    narrow = f"all => all.every(each => each.getBoundingClientRect().right < {PHONE['width']})"
+    wait_until(shown, lambda: figures.evaluate_all(narrow), "the figures are drawn for a phone")
+    at_rest(shown)
+    assert shown.evaluate(CUT_OFF) == []
+    shown.set_viewport_size(DESK)
+
+
 def sides(part: Locator) -> tuple[float, float, float]:
     """Its right side, its lower edge and its upper edge, in pixels."""
     box = part.bounding_box()
