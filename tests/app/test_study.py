@@ -62,7 +62,7 @@ def test_a_study_that_was_interrupted_goes_on_and_sums_up_every_seed(
     os.kill(
         study.pid, signal.SIGTERM if on == "ray" else signal.SIGINT
     )  # Ray has a handler for it, which ours replaces
-    _, told = study.communicate()
+    _, told = study.communicate(timeout=120)
     assert (study.returncode, told.splitlines()[-1]) == (
         1,
         "icm: the study was interrupted; the same command goes on with it",

@@ -102,7 +102,7 @@ def test_a_terminal_that_is_closed_saves_as_a_polite_kill_does(store: RunStore, 
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGHUP)
-    _, complaint = process.communicate()
+    _, complaint = process.communicate(timeout=60)
     assert (process.returncode, complaint) == (0, "")
     assert run.state() == "stopped"
     assert run.states.steps()[-1] == run.status().step
