@@ -16,7 +16,9 @@ from icm.runs.store import RunStore
 
 
 def ended(fetch: Fetch) -> Fetch:
+    deadline = time.monotonic() + 60
     while fetch.running:
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     return fetch
 

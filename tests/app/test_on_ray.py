@@ -56,7 +56,7 @@ def test_a_lost_worker_loses_nothing_and_the_result_is_the_same_as_without_ray(
         assert study.poll() is None
         time.sleep(0.02)
     kill_worker_of(training[0])
-    assert study.wait() == 0
+    assert study.wait(timeout=180) == 0
     assert result_of(folders["ray"]) == result_of(folders["local"])
     assert [path.name for path in store.root.iterdir() if path.name.startswith(".stop")] == []
 
