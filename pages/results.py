@@ -165,7 +165,9 @@ def made_by(each: Variant) -> str:
     dates = sorted({run["date"] for run in each.runs})
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     machines = ", ".join(sorted({f"{run['machine']}, {run['dtype']}" for run in each.runs}))
-    return f"`{each.label}` · {counted(len(seeds), 'seed')} · {days} · {machines}  \n`python -m icm study {each.study} --seeds {seeds_of(seeds)}`"
+    only = "" if each.name == each.study else f" --only {each.name}"
+    command = f"python -m icm study {each.study} --seeds {seeds_of(seeds)}{only}"
+    return f"`{each.label}` · {counted(len(seeds), 'seed')} · {days} · {machines}  \n`{command}`"
 
 
 def seeds_of(seeds: Sequence[int]) -> str:
