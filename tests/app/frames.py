@@ -60,7 +60,7 @@ def wait_until(page: Page, holds: Callable[[], bool], what: str) -> None:
 def settled(page: Page) -> None:
     """The page's script has run to its end."""
     still = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(still).to_be_visible()
+    expect(still).to_be_visible(timeout=PATIENCE)
 
 
 def at_rest(page: Page) -> None:
