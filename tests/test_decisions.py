@@ -68,14 +68,14 @@ def test_monitor_looks_again_while_there_may_be_something_new(
     ("speed", "phase", "seconds"),
     [
         (100.0, "competing", LOOK),
-        (5.0, "competing", 3.0),  # three rows of five steps at five steps a second
-        (4.9, "competing", 4.0),  # a look before the third row would show too little that is new
+        (12.5, "competing", 2.0),  # five rows of five steps at 12.5 steps a second
+        (12.4, "competing", 3.0),  # a look before the fifth row would show too little that is new
         (0.1, "competing", SLOWEST_LOOK),
         (0.0, "competing", LOOK),  # no speed is known yet
         (0.1, "identity", LOOK),
     ],
 )
-def test_a_page_looks_whenever_three_rows_have_come_within_bounds(
+def test_a_page_looks_whenever_five_rows_have_come_within_bounds(
     run: Run, speed: float, phase: Phase, seconds: float
 ) -> None:
     each = seen(run, "running", phase, speed)

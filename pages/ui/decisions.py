@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # it imports torch, which takes seconds
 # How soon a page looks again, in seconds.
 # While the run is being trained, whenever so many rows have come, within these two bounds: a look takes a tenth of a second of a core,
 # most of it the browser's, and a trainer that shares the machine waits for it with all its threads.
-ROWS = 3
+ROWS = 5
 LOOK, SLOWEST_LOOK = 1.0, 6.0
 REST = 5.0  # while nobody trains the run, for somebody may resume it elsewhere
 
