@@ -98,6 +98,24 @@ def test_three_kinds_of_one_expert_are_three_and_one_is_one_however_its_images_v
     assert (found.overloaded, found.fitting) == (overloaded, len(means))
 
 
+@pytest.mark.parametrize("seed", [0, 8, 10])
+def test_a_quarter_that_is_read_a_little_otherwise_makes_no_second_kind(seed: int) -> None:
+    # Such as ones among digits: narrower, and more alike. The Bayesian criterion alone names an expert in these three draws of twelve.
+    draw = np.random.default_rng(seed)
+    means = np.array([row for number, row in enumerate(BEHIND) if number not in (2, 4)])
+    root = means[np.arange(len(means)).repeat(100)].T
+    few = np.arange(root.shape[1]) % 4 == 0
+    otherwise = np.outer([1, -0.5, 0.8, 1, -0.3, 0.4], few)
+    varied = (
+        root
+        + otherwise
+        + draw.normal(0, 0.3, few.shape)
+        + draw.normal(0, 0.5, root.shape) * np.where(few, 0.5, 1)
+    )
+    found = diagnose(-np.square(np.where(root > 0, np.maximum(varied, 0.1), 0)))
+    assert (found.overloaded, found.verdict) == ([], "right")
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("several", [True, False])
 def test_a_few_that_another_expert_won_do_not_hide_two_kinds_of_one_and_are_none(

@@ -7,7 +7,8 @@ lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image 
 kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
 as long as two normal distributions describe it clearly better than one, by the Bayesian information criterion (Schwarz, 1978), and lie
 apart; where they do not, the images of it that its main winner won are tried alone, for a few that somebody else won can lie apart from
-both. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
+both. Some hundred images of one kind can look like two by chance. So it is split only if all that its main winner won, in this kind and
+others, is of several kinds by images that nothing was fitted to. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
 here, and no original."""
 
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,9 @@ ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
 # so many of their own standard deviations apart, in so many principal components.
 STRONG, PARTED, COMPONENTS = 20.0, 2.5, 4
 RIDGE = 1e-3  # added to variances, of looks that spread by about 1
+# Halves of an expert's images are described by normal distributions fitted to the other halves: two must do so better than one by more
+# than this (nats an image), with variances that keep apart what a few images alone would give.
+FORETOLD, WIDE_RIDGE = 0.2, 0.05
 LEAST_HALF = 15  # images of either half, whose normal distribution has 14 numbers
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
@@ -229,12 +233,42 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
     # Near 0 the root would part those that an expert wins by little from those that it loses by little.
     looks, winner = np.sqrt(NEAR + behind), scores.argmax(axis=0)
     of_kind = [best == kind for kind in range(best.max() + 1)]
-    halves = [half for mine in of_kind for half in parts_of(looks[mine], winner[mine])]
+    halves = [half for mine in of_kind for half in _parts_foretold(looks, winner, mine)]
     if len(halves) > best.max() + 1:
         middles = np.stack([half.mean(axis=0) for half in halves])
         found = KMeans(len(halves), init=middles, n_init=1).fit_predict(looks)  # pyright: ignore[reportArgumentType]
         best = np.unique(found, return_inverse=True)[1]
     return best, apart
+
+
+def _parts_foretold(
+    looks: Float[np.ndarray, "image player"],
+    winner: Int[np.ndarray, " image"],
+    mine: Bool[np.ndarray, " image"],
+) -> list[Float[np.ndarray, "part player"]]:
+    """The images of this kind, split, unless all that its main winner won, here and elsewhere, is of one kind."""
+    parts = parts_of(looks[mine], winner[mine])
+    of_main = looks[winner == np.bincount(winner[mine]).argmax()]
+    return parts if len(parts) == 1 or are_several(of_main) else [looks[mine]]
+
+
+def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
+    """Whether two normal distributions foretell these images better than one: each half of them, fitted to the other, five times."""
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+    from sklearn.model_selection import RepeatedKFold, cross_val_score
+
+    if len(looks) < 2 * LEAST_HALF:
+        return False
+    main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
+    halves = RepeatedKFold(n_splits=2, n_repeats=5, random_state=0)
+    one, two = (
+        cross_val_score(
+            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0), main, cv=halves
+        ).mean()
+        for count in (1, 2)
+    )
+    return bool(two - one > FORETOLD)
 
 
 def parts_of(
