@@ -31,9 +31,9 @@ ALIKE = 1.0  # logits by which a winner is ahead, below which it won by luck
 # so many of their own standard deviations apart, in so many principal components.
 STRONG, PARTED, COMPONENTS = 20.0, 2.5, 4
 RIDGE = 1e-3  # added to variances, of looks that spread by about 1
-# Halves of an expert's images are described by normal distributions fitted to the other halves: two must do so better than one by more
-# than this (nats an image), with variances that keep apart what a few images alone would give.
-FORETOLD, WIDE_RIDGE = 0.2, 0.05
+# A fifth of an expert's images is described by normal distributions fitted to the rest: two must do so better than one by more than
+# this (nats an image), with variances that keep apart what a few images alone would give.
+FORETOLD, WIDE_RIDGE = 0.25, 0.05
 LEAST_HALF = 15  # images of either half, whose normal distribution has 14 numbers
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
@@ -253,7 +253,7 @@ def _parts_foretold(
 
 
 def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
-    """Whether two normal distributions foretell these images better than one: each half of them, fitted to the other, five times."""
+    """Whether two normal distributions foretell these images better than one: each fifth of them, fitted to the rest, twice."""
     from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
     from sklearn.model_selection import RepeatedKFold, cross_val_score
@@ -261,10 +261,10 @@ def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
     if len(looks) < 2 * LEAST_HALF:
         return False
     main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
-    halves = RepeatedKFold(n_splits=2, n_repeats=5, random_state=0)
+    fifths = RepeatedKFold(n_splits=5, n_repeats=2, random_state=0)
     one, two = (
         cross_val_score(
-            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0), main, cv=halves
+            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0), main, cv=fifths
         ).mean()
         for count in (1, 2)
     )
