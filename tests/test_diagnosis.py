@@ -10,7 +10,7 @@ import pytest
 from icm.files import PROJECT
 from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
-from icm.measure.diagnosis import diagnose, groups, parts_of
+from icm.measure.diagnosis import diagnose, groups, parts_foretold, parts_of
 from icm.measure.evaluation import examples_of_one, networks
 from icm.measure.faults import Faults, faults, some_of
 from icm.runs.run import SHIPPED
@@ -131,6 +131,17 @@ def test_a_few_that_another_expert_won_do_not_hide_two_kinds_of_one_and_are_none
     parts = parts_of(looks, winner)
     assert len(parts) == (2 if several else 1)
     assert min(map(len, parts)) >= 80
+
+
+@pytest.mark.parametrize("owners", [(4, 5), (5, 5)])
+def test_two_kinds_taken_for_one_are_parted_whether_two_experts_won_them_or_one(
+    owners: tuple[int, int],
+) -> None:
+    draw = np.random.default_rng(0)
+    one, other = [5.5, 6, 8, 9.5, 4.5, 0], [3.5, 6.5, 8, 7.5, 0, 4.5]
+    looks = np.array([one] * 50 + [other] * 50) + draw.normal(0, 0.4, (100, 6))
+    parts = parts_foretold(looks, np.repeat(owners, 50), np.arange(100))
+    assert sorted(map(tuple, parts)) == [tuple(range(50)), tuple(range(50, 100))]
 
 
 def test_two_who_undo_the_same_share_it() -> None:

@@ -7,9 +7,9 @@ lie apart best, by their silhouette (Rousseeuw, 1987): how much nearer an image 
 kinds that one expert wins lie nearer to each other than to all others, and the silhouette takes them for one. So each is split in two
 as long as two normal distributions describe it clearly better than one, by the Bayesian information criterion (Schwarz, 1978), and lie
 apart; where they do not, the images of it that its main winner won are tried alone, for a few that somebody else won can lie apart from
-both. Some hundred images of one kind can look like two by chance. So it is split only if all that its main winner won, in this kind and
-others, is of several kinds by images that nothing was fitted to. An expert that wins images of two kinds has too much to do, and two that win images of one kind share it. No mechanism is known
-here, and no original."""
+both. Some hundred images of one kind can look like two by chance. So parts that one expert won most of stay together unless all that it
+won, in this kind and others, is of several kinds by images that nothing was fitted to. An expert that wins images of two kinds has too
+much to do, and two that win images of one kind share it. No mechanism is known here, and no original."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -232,39 +232,43 @@ def kinds(scores: Float[np.ndarray, "player image"]) -> tuple[Int[np.ndarray, " 
         return best, apart
     # Near 0 the root would part those that an expert wins by little from those that it loses by little.
     looks, winner = np.sqrt(NEAR + behind), scores.argmax(axis=0)
-    of_kind = [best == kind for kind in range(best.max() + 1)]
-    halves = [half for mine in of_kind for half in _parts_foretold(looks, winner, mine)]
+    of_kind = [np.flatnonzero(best == kind) for kind in range(best.max() + 1)]
+    halves = [half for mine in of_kind for half in parts_foretold(looks, winner, mine)]
     if len(halves) > best.max() + 1:
-        middles = np.stack([half.mean(axis=0) for half in halves])
+        middles = np.stack([looks[half].mean(axis=0) for half in halves])
         found = KMeans(len(halves), init=middles, n_init=1).fit_predict(looks)  # pyright: ignore[reportArgumentType]
         best = np.unique(found, return_inverse=True)[1]
     return best, apart
 
 
-def _parts_foretold(
+def parts_foretold(
     looks: Float[np.ndarray, "image player"],
     winner: Int[np.ndarray, " image"],
-    mine: Bool[np.ndarray, " image"],
-) -> list[Float[np.ndarray, "part player"]]:
-    """The images of this kind, split, unless all that its main winner won, here and elsewhere, is of one kind."""
-    parts = parts_of(looks[mine], winner[mine])
-    of_main = looks[winner == np.bincount(winner[mine]).argmax()]
-    return parts if len(parts) == 1 or are_several(of_main) else [looks[mine]]
+    mine: Int[np.ndarray, " some"],
+) -> list[Int[np.ndarray, " part"]]:
+    """The images `mine` of a kind, split; parts that one expert won most of stay together unless all that it won is of several kinds."""
+    parts = [mine[part] for part in parts_of(looks[mine], winner[mine])]
+    mains = [int(np.bincount(winner[part]).argmax()) for part in parts]
+    told: list[Int[np.ndarray, " part"]] = []
+    for main in dict.fromkeys(mains):
+        own = [part for part, its in zip(parts, mains) if its == main]
+        told += own if len(own) == 1 or are_several(looks[winner == main]) else [np.concatenate(own)]
+    return told if len(told) > 1 else [mine]
 
 
 def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
     """Whether two normal distributions foretell these images better than one: each fifth of them, fitted to the rest, twice."""
-    from sklearn.decomposition import PCA
     from sklearn.mixture import GaussianMixture
     from sklearn.model_selection import RepeatedKFold, cross_val_score
 
     if len(looks) < 2 * LEAST_HALF:
         return False
-    main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
     fifths = RepeatedKFold(n_splits=5, n_repeats=2, random_state=0)
     one, two = (
         cross_val_score(
-            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0), main, cv=fifths
+            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0),
+            _in_short(looks),
+            cv=fifths,
         ).mean()
         for count in (1, 2)
     )
@@ -273,24 +277,26 @@ def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
 
 def parts_of(
     looks: Float[np.ndarray, "image player"], winner: Int[np.ndarray, " image"]
-) -> list[Float[np.ndarray, "part player"]]:
+) -> list[Int[np.ndarray, " part"]]:
     """The images of a kind, split; where all of them are one, those that the main winner won, split, if these are several."""
-    of_main = looks[winner == np.bincount(winner).argmax()]
-    parts = _split(looks)
+    every = np.arange(len(looks))
+    of_main = np.flatnonzero(winner == np.bincount(winner).argmax())
+    parts = _split(looks, every)
     if len(parts) > 1 or len(of_main) == len(looks):
         return parts
-    parts = _split(of_main)
-    return parts if len(parts) > 1 else [looks]
+    parts = _split(looks, of_main)
+    return parts if len(parts) > 1 else [every]
 
 
-def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "part player"]]:
-    """The images in two, and these again, as long as two normal distributions describe them clearly better than one and lie apart."""
-    from sklearn.decomposition import PCA
+def _split(
+    looks: Float[np.ndarray, "image player"], mine: Int[np.ndarray, " some"]
+) -> list[Int[np.ndarray, " part"]]:
+    """The images `mine` in two, and these again, as long as two normal distributions describe them clearly better than one and lie apart."""
     from sklearn.mixture import GaussianMixture
 
-    if len(np.unique(looks, axis=0)) < 2 * LEAST_HALF:
-        return [looks]
-    main = PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
+    if len(np.unique(looks[mine], axis=0)) < 2 * LEAST_HALF:
+        return [mine]
+    main = _in_short(looks[mine])
     one, two = (
         GaussianMixture(count, reg_covar=RIDGE, max_iter=500, random_state=0).fit(main) for count in (1, 2)
     )
@@ -301,9 +307,16 @@ def _split(looks: Float[np.ndarray, "image player"]) -> list[Float[np.ndarray, "
     parted = np.sqrt(between @ np.linalg.solve(two.covariances_.mean(axis=0), between))
     smaller = min(half.sum(), (~half).sum())
     is_one = one.bic(main) - two.bic(main) < STRONG or parted < PARTED
-    if is_one or smaller < max(LEAST_HALF, LEAST_PART * len(looks)):
-        return [looks]
-    return _split(looks[half]) + _split(looks[~half])
+    if is_one or smaller < max(LEAST_HALF, LEAST_PART * len(mine)):
+        return [mine]
+    return _split(looks, mine[half]) + _split(looks, mine[~half])
+
+
+def _in_short(looks: Float[np.ndarray, "image player"]) -> Float[np.ndarray, "image component"]:
+    """The looks in their principal components."""
+    from sklearn.decomposition import PCA
+
+    return PCA(min(COMPONENTS, looks.shape[1]), random_state=0).fit_transform(looks)
 
 
 def _ahead(scores: Float[np.ndarray, "player image"]) -> float:
