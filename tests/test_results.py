@@ -192,6 +192,15 @@ def test_faults_that_were_found_are_counted_over_all_runs() -> None:
         "| with two kinds | 10 of 80 | 10 of 45 |",
         "| pairs that share one | 0 of 0 | 0 of 0 |",
     ]
+    every = [run for each in found for run in each.runs]
+    assert results.all_faults_found(found).endswith(
+        "The rule was made with none of these runs in sight; it finds 70 of 140 faults and names 35 wrongly."
+    )
+    seen = [run | {"run": "six-robust-s104"} for run in every[-1:]]
+    assert diagnosed.held_out(every[:-1] + seen) == (
+        "The rule was made with 1 of these runs in sight; in the other 34 it finds 69 of 137 faults and names 34 wrongly."
+    )
+    assert diagnosed.held_out(seen) == "The rule was made with all of these runs in sight."
     drawn: Any = figures.figure(13, found)
     assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x"] == [2] * 7
     assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x2"] == [1] * 7

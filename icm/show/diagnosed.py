@@ -6,6 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 KINDS = {"idle": "idle", "overloaded": "with two kinds", "duplicates": "pairs that share one"}
+# Runs on which the rule was tried while it was made; docs/LOG.md tells of each.
+IN_SIGHT = {
+    f"{study}-robust-s{seed}"
+    for study, seeds in (("robust", range(100, 108)), ("six", range(100, 105)))
+    for seed in seeds
+}
 
 
 class Counts(NamedTuple):
@@ -56,3 +62,15 @@ def together(runs: Sequence[Mapping[str, Any]]) -> str:
         each = counts(runs, (kind,))
         lines.append(f"| {words} | {each.found} of {each.there} | {each.found} of {each.named} |")
     return "\n".join(lines)
+
+
+def held_out(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What was found in the runs that the rule was not made with, as a sentence or two."""
+    others = [run for run in runs if run["run"] not in IN_SIGHT]
+    if not others:
+        return "The rule was made with all of these runs in sight."
+    found = counts(others)
+    said = f"finds {found.found} of {found.there} faults and names {found.wrongly or 'none'} wrongly"
+    if len(others) == len(runs):
+        return f"The rule was made with none of these runs in sight; it {said}."
+    return f"The rule was made with {len(runs) - len(others)} of these runs in sight; in the other {len(others)} it {said}."

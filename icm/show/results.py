@@ -256,8 +256,8 @@ def faults_found(each: Variant) -> str:
 def all_faults_found(found: Sequence[Variant]) -> str:
     every = [run for each in found for run in each.runs]
     return (
-        f"{diagnosed.together(every)}\n\nTold by the scores of the answers alone, then held against the mechanisms. The rule was chosen on "
-        "other runs, on three of `six` and on three of `robust`."
+        f"{diagnosed.together(every)}\n\nTold by the scores of the answers alone, then held against the mechanisms. "
+        f"{diagnosed.held_out(every)}"
     )
 
 
