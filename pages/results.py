@@ -164,7 +164,11 @@ def made_by(each: Variant) -> str:
     seeds = sorted(run["seed"] for run in each.runs)
     dates = sorted({run["date"] for run in each.runs})
     days = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    machines = ", ".join(sorted({f"{run['machine']}, {run['dtype']}" for run in each.runs}))
+    types = {
+        run["machine"]: {its["dtype"] for its in each.runs if its["machine"] == run["machine"]}
+        for run in each.runs
+    }
+    machines = "; ".join(f"{machine}, {' and '.join(sorted(types[machine]))}" for machine in sorted(types))
     only = "" if each.name == each.study else f" --only {each.name}"
     command = f"python -m icm study {each.study} --seeds {seeds_of(seeds)}{only}"
     return f"`{each.label}` · {counted(len(seeds), 'seed')} · {days} · {machines}  \n`{command}`"

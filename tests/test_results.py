@@ -1,6 +1,8 @@
 """The rows of the paper's table: which runs each stands on, what is said of them, and a figure with a point for every seed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
+from icm.files import PROJECT
 from icm.show import chained, clothes, diagnosed, figures, measured, results, supervised
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
@@ -157,6 +160,33 @@ def test_a_run_that_never_got_there_stands_at_never() -> None:
     assert drawn.layout.xaxis2.ticktext[-1] == "never"
     assert points.x[0] == never
     assert max(points.x[1:]) < never
+
+
+def test_a_figure_is_drawn_while_another_visitor_has_pandas_half_imported() -> None:
+    # Plotly looks whether pandas is there and takes what it finds, finished or not. The other thread stands still in the middle.
+    script = """
+import sys, threading
+from plotly.subplots import make_subplots
+
+half, drawn = threading.Event(), threading.Event()
+
+class Standstill:
+    def find_spec(self, name, path, target=None):
+        if name == "pandas.core.api":
+            half.set()
+            drawn.wait(3)
+
+sys.meta_path.insert(0, Standstill())
+other = threading.Thread(target=__import__, args=("pandas",))
+other.start()
+half.wait()
+from icm.show import figures
+make_subplots(cols=2)
+drawn.set()
+other.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_at_the_end_one_expert_for_each_mechanism_is_a_diagonal() -> None:

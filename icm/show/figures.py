@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas  # noqa: F401, as Plotly takes it half imported where another thread is about it, and fails
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
