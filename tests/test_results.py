@@ -189,6 +189,13 @@ other.join()
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_of_runs_that_were_one_to_one_and_are_not_at_the_end_it_is_said_so() -> None:
+    known = everything()
+    known["robust"]["variants"]["robust"]["runs"][0]["one_to_one"] = False
+    of_robust = row(1).found(known)[1]
+    assert row(1).ours(of_robust).endswith("one-to-one from step 142 on (median), and 1 lost it again")
+
+
 def test_at_the_end_one_expert_for_each_mechanism_is_a_diagonal() -> None:
     known = everything()
     for run in known["robust"]["variants"]["robust"]["runs"]:
