@@ -222,3 +222,30 @@ def test_a_fresh_process_imports_nothing_heavy(code: str, absent: set[str]) -> N
         [sys.executable, "-c", code + found], capture_output=True, text=True, cwd=PROJECT, check=True
     )
     assert done.stdout.strip() == ""
+
+
+def test_a_figure_is_drawn_while_another_visitor_has_pandas_half_imported() -> None:
+    # Plotly looks whether pandas is there and takes what it finds, finished or not. The other thread stands still in the middle.
+    script = """
+import sys, threading
+from plotly.subplots import make_subplots
+
+half, drawn = threading.Event(), threading.Event()
+
+class Standstill:
+    def find_spec(self, name, path, target=None):
+        if name == "pandas.core.api":
+            half.set()
+            drawn.wait(3)
+
+sys.meta_path.insert(0, Standstill())
+other = threading.Thread(target=__import__, args=("pandas",))
+other.start()
+half.wait()
+from icm.show import figures
+make_subplots(cols=2)
+drawn.set()
+other.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

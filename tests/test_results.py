@@ -1,8 +1,6 @@
 """The rows of the paper's table: which runs each stands on, what is said of them, and a figure with a point for every seed."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,7 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
-from icm.files import PROJECT
-from icm.show import chained, clothes, diagnosed, figures, measured, results, supervised
+from icm.show import chained, clothes, figures, measured, results, supervised
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
 
@@ -162,33 +159,6 @@ def test_a_run_that_never_got_there_stands_at_never() -> None:
     assert max(points.x[1:]) < never
 
 
-def test_a_figure_is_drawn_while_another_visitor_has_pandas_half_imported() -> None:
-    # Plotly looks whether pandas is there and takes what it finds, finished or not. The other thread stands still in the middle.
-    script = """
-import sys, threading
-from plotly.subplots import make_subplots
-
-half, drawn = threading.Event(), threading.Event()
-
-class Standstill:
-    def find_spec(self, name, path, target=None):
-        if name == "pandas.core.api":
-            half.set()
-            drawn.wait(3)
-
-sys.meta_path.insert(0, Standstill())
-other = threading.Thread(target=__import__, args=("pandas",))
-other.start()
-half.wait()
-from icm.show import figures
-make_subplots(cols=2)
-drawn.set()
-other.join()
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_of_runs_that_were_one_to_one_and_are_not_at_the_end_it_is_said_so() -> None:
     known = everything()
     known["robust"]["variants"]["robust"]["runs"][0]["one_to_one"] = False
@@ -211,37 +181,6 @@ def test_who_owns_another_mechanism_too_is_no_expert_of_its_own() -> None:
     won[9] = won[8]
     known["extended"]["variants"]["rotation"]["runs"][0]["won"] = won.tolist()
     assert row(12).ours(row(12).found(known)[0]).endswith("an expert of its own in 2 of 3")
-
-
-def test_faults_that_were_found_are_counted_over_all_runs() -> None:
-    found = row(13).found(everything())
-    assert [row(13).ours(each) for each in found[-3:]] == [
-        "idle 30 of 30, with two kinds 0 of 10; named wrongly: 5",
-        "with two kinds 5 of 15; named wrongly: 5",
-        "with two kinds 5 of 15; named wrongly: 5",
-    ]
-    none = {"diagnosed": {kind: [0, 0, 0] for kind in diagnosed.KINDS}}
-    assert diagnosed.in_words([none]) == "nothing is at fault; named wrongly: none"
-    assert results.all_faults_found(found).splitlines()[:5] == [
-        "| in 35 runs | found | so, of those named |",
-        "|---|---|---|",
-        "| idle | 60 of 60 | 60 of 60 |",
-        "| with two kinds | 10 of 80 | 10 of 45 |",
-        "| pairs that share one | 0 of 0 | 0 of 0 |",
-    ]
-    every = [run for each in found for run in each.runs]
-    assert results.all_faults_found(found).endswith(
-        "The rule was made with none of these runs in sight; it finds 70 of 140 faults and names 35 wrongly."
-    )
-    seen = [run | {"run": "six-robust-s104"} for run in every[-1:]]
-    assert diagnosed.held_out(every[:-1] + seen) == (
-        "The rule was made with 1 of these runs in sight; in the other 34 it finds 69 of 137 faults and names 34 wrongly."
-    )
-    assert diagnosed.held_out(seen) == "The rule was made with all of these runs in sight."
-    drawn: Any = figures.figure(13, found)
-    assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x"] == [2] * 7
-    assert [trace.x[0] for trace in drawn.data if trace.xaxis == "x2"] == [1] * 7
-    assert diagnosed.columns(found[-1].runs[0])["overloaded missed"] == 2
 
 
 def test_a_mean_curve_is_that_of_the_steps_which_all_have() -> None:
