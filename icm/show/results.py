@@ -146,9 +146,9 @@ def _check_numbers(*values: object) -> None:
 
 def one_to_one(each: Variant) -> str:
     first = each.summary["first_step_median"]
-    since = "" if first is None else f"; one-to-one from step {first:g} on (median)"
     lost = sum(run["first_step"] is not None and not run["one_to_one"] for run in each.runs)
-    since += f", and {lost} lost it again" if lost else ""
+    again = f", and {lost} lost it again" if lost else ""
+    since = "" if first is None else f"; one-to-one from step {first:g} on (median){again}"
     low, high = each.summary["one_to_one_interval"]
     return f"{each.summary['one_to_one']} of {each.summary['runs']} (95 %: {100 * low:.0f} to {100 * high:.0f} %){since}"
 
