@@ -203,6 +203,8 @@ class TrainingConfig:
     """Adam's step size, for every expert and for the discriminator."""
     cooldown: float = 0.0
     """Part of the steps, at the end, over which the step size falls to zero, which makes the answers cleaner; 0 keeps it, as in the paper."""
+    clip: float = 0.0
+    """Largest norm of an expert's gradient: a larger one is shortened to it, so that no odd batch moves an expert far; 0 for none, as in the paper."""
     losers_are_fake: bool = True
     """Whether the answers of losing experts count as fakes for the discriminator, as in the paper."""
     blanks: int = 0
@@ -211,11 +213,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _require(1 <= self.steps <= MOST_STEPS, f"training.steps is {self.steps}; use 1 to {MOST_STEPS:,}")
         _require(1 <= self.batch <= 4096, f"training.batch is {self.batch}; use 1 to 4096")
-        _require(
-            0 < self.learning_rate <= 1 and math.isfinite(self.learning_rate),
-            f"training.learning_rate is {self.learning_rate}; use a value above 0, at most 1",
-        )
+        rate = self.learning_rate
+        _require(0 < rate <= 1, f"training.learning_rate is {rate}; use a value above 0, at most 1")
         _require(0 <= self.cooldown <= 1, f"training.cooldown is {self.cooldown}; use 0 to 1")
+        _require(0 <= self.clip <= 1e6, f"training.clip is {self.clip}; use 0 for none, or up to 1,000,000")
         _require(0 <= self.blanks <= self.batch, f"training.blanks is {self.blanks}; use 0 to {self.batch}")
 
 
@@ -304,7 +305,7 @@ SECTIONS = {
 # What earlier versions did not know and so did not write. Their runs did what the defaults of these fields and sections do.
 ADDED = {
     "model.statistics", "model.others", "conscience", "roster", "frequencies", "canonicals",
-    "training.cooldown", "training.blanks",
+    "training.cooldown", "training.blanks", "training.clip",
 }  # fmt: skip
 
 OTHER_VERSION = "use the version of the project that wrote it"

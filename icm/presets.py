@@ -41,7 +41,7 @@ PRESETS: dict[str, RunConfig] = {
         model=ModelConfig(norm="batch", statistics="sample"),
         identity=IdentityConfig(start="shared"),
         conscience=ConscienceConfig(rule="conscience", until=350),
-        training=TrainingConfig(steps=700, cooldown=0.5),
+        training=TrainingConfig(steps=700, cooldown=0.5, clip=5.0),
     ),
     "paper": RunConfig(preset="paper", model=ModelConfig(norm="batch")),
 }

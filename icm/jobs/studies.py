@@ -124,7 +124,9 @@ def studies() -> dict[str, dict[str, RunConfig]]:
     """Every study: its configurations by the name of the variant. The seed of each is set when it is run."""
     robust, paper = (replace(preset(name), source="mnist") for name in ("robust", "paper"))
     quick = preset("quick")
-    early = replace(robust, training=replace(robust.training, steps=EARLY, cooldown=0.0))
+    # As `robust` was when the studies of it were run: no gradient is shortened.
+    before = replace(robust, training=replace(robust.training, clip=0.0))
+    early = replace(before, training=replace(before.training, steps=EARLY, cooldown=0.0))
     return {
         "smoke": {"tiny": replace(preset("tiny"), source="builtin")},
         "robust": {"robust": robust},
@@ -133,7 +135,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
             "mnist": replace(quick, source="mnist"),
             "builtin": replace(quick, source="builtin"),
         },
-        **of_the_paper(robust, paper),
+        **of_the_paper(before, paper),
         # What decides how soon there is one expert for each mechanism. Without `none` there would be nothing to compare with.
         "conscience": variants(
             early,
@@ -156,7 +158,7 @@ def studies() -> dict[str, dict[str, RunConfig]]:
         "others": variants(
             early, "model", {"others8": {}, "others4": {"others": 4}, "others16": {"others": 16}}
         ),
-        **of_numbers(robust),
+        **of_numbers(before),
     }
 
 

@@ -5,7 +5,7 @@ Each expert counts its own steps, so a step in which it won nothing leaves no tr
 import math
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
@@ -55,6 +55,18 @@ class DiscriminatorAdam:
         )
         for parameter in self.parameters:
             parameter.grad = None
+
+
+def shortened(
+    gradients: tuple[Float[Tensor, "expert ..."], ...], most: float
+) -> tuple[Float[Tensor, "expert ..."], ...]:
+    """The gradients of stacked experts, those of each shortened to norm `most`, over all its weights, where they are longer.
+
+    Clipping by the norm (Pascanu, Mikolov & Bengio, 2013), as torch's `clip_grad_norm_` does it. Adam's own memory is too long to
+    bound what one odd batch does: a gradient forty times the usual one moves an expert by six steps at once (docs/LOG.md)."""
+    norm = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1).norm(dim=1)
+    factor = (most / (norm + 1e-6)).clamp(max=1)
+    return tuple(gradient * factor.view(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients)
 
 
 class ExpertAdam:

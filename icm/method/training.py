@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from icm.config import IdentityConfig, TrainingConfig
+from icm.method.adam import shortened
 from icm.method.competition import (
     Contest,
     compete,
@@ -116,6 +117,8 @@ def train_step(state: TrainState, canonical: Images, transformed: Images) -> Ste
         winning = answers[contest.winner, torch.arange(len(transformed), device=state.device)]
     expert_loss = winners_loss(discriminator(winning, learns=False), contest.winner, len(answers))
     gradients = torch.autograd.grad(expert_loss, state.expert_adam.parameters)
+    if state.training.clip:
+        gradients = shortened(gradients, state.training.clip)
     if state.conscience.rule == "conscience":
         bias = next_bias(bias, contest.winner, state.step + 1, state.conscience)
     if roster is not None and players is not None:
