@@ -230,11 +230,8 @@ class RecordingConfig:
     """Steps between two states that a crashed run can be resumed from."""
 
     def __post_init__(self) -> None:
-        _require(1 <= self.every <= MOST_STEPS, f"recording.every is {self.every}; use 1 to {MOST_STEPS:,}")
-        _require(
-            1 <= self.state_every <= MOST_STEPS,
-            f"recording.state_every is {self.state_every}; use 1 to {MOST_STEPS:,}",
-        )
+        for name, steps in asdict(self).items():
+            _require(1 <= steps <= MOST_STEPS, f"recording.{name} is {steps}; use 1 to {MOST_STEPS:,}")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 LEGEND = (
-    "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting, `robust` adds a conscience and three "
-    "other changes and takes fewer steps, `quick` is the small one, with four mechanisms."
+    "Ten mechanisms, full MNIST, where a card says nothing else. `paper` is the paper's setting. `robust` adds a conscience and four "
+    "other changes and takes fewer steps; the newest of these, a bound on gradients, only its own study has so far. `quick` is the small "
+    "one, with four mechanisms."
 )
 BEYOND = "Beyond the paper"
 # The cards of what is measured beside the studies.

@@ -48,7 +48,9 @@ def test_json_of_another_schema_or_with_unknown_keys_is_refused() -> None:
 
 def test_a_run_of_before_the_conscience_does_what_it_did() -> None:
     data = config.to_json(PRESETS["paper"])
-    del data["conscience"], data["roster"], data["frequencies"], data["training"]["cooldown"]
+    del data["conscience"], data["roster"], data["frequencies"]
+    for name in ("cooldown", "blanks", "clip"):
+        del data["training"][name]
     for name in ("statistics", "others"):
         del data["model"][name]
     assert config.from_json(data) == PRESETS["paper"]
@@ -104,6 +106,7 @@ def test_every_field_has_a_sentence(section: type) -> None:
         ),
         (lambda: IdentityConfig(target_error=float("inf")), "identity.target_error is inf; use 1 or less"),
         (lambda: TrainingConfig(cooldown=1.5), "training.cooldown is 1.5; use 0 to 1"),
+        (lambda: TrainingConfig(clip=-1), "training.clip is -1; use 0 for none, or up to 1,000,000"),
         (lambda: RunConfig(roster=RosterConfig(rule="open")), "conscience.rule is none: nobody would"),
         (lambda: opened(start=11), "roster.start is 11; use 1 to 10, the experts there are"),
         (lambda: opened(every=7), "roster.every is 7; use a multiple of recording.every, 5"),

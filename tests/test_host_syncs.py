@@ -84,12 +84,14 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def make_state(norm: str, device: str, losers: str, rule: str) -> TrainState:
-    """`losers` are fake or no fakes; `rule` is that of the conscience. With one, norm batch takes its statistics from a sample."""
+    """`losers` are fake or no fakes; `rule` is that of the conscience. With one, norm batch takes its statistics from a sample, and
+    gradients are shortened."""
     model = ModelConfig(experts=4, filters=8, norm=norm, discriminator_filters=2, discriminator_hidden=5)  # pyright: ignore[reportArgumentType]
     if norm == "batch" and rule != "none":
         model = replace(model, statistics="sample")
     config = RunConfig(model=model, conscience=ConscienceConfig(rule=rule, until=1))  # pyright: ignore[reportArgumentType]
-    training = replace(config.training, losers_are_fake=losers != "no fakes")
+    clip = 0.0 if rule == "none" else 0.1
+    training = replace(config.training, losers_are_fake=losers != "no fakes", clip=clip)
     config = replace(config, training=training)
     state = init_state(config, generator_for(3, "weights"), torch.device(device), Engine(experts="stacked"))
     start_competition(state, replace(config.identity, start="independent"), generator_for(3, "perturbation"))

@@ -9,6 +9,9 @@ import pytest
 
 from icm.config import PAPER_MECHANISMS, SYMBOLS
 from icm.errors import ActionableError
+from icm.jobs.studies import studies
+from icm.jobs.study import config_hash
+from icm.presets import command_line
 from icm.show import chained, clothes, figures, measured, results, supervised
 from icm.show.results import ROWS, Row
 from tests.test_colours import contrast
@@ -198,6 +201,13 @@ def test_the_projects_own_results_can_be_shown() -> None:
     known = results.read()
     assert {"paper", "robust", "quick"} <= known.keys()
     assert row(1).found(known)
+
+
+def test_the_command_beside_each_of_the_projects_results_trains_the_same_again() -> None:
+    for name, variants in ((name, study["variants"]) for name, study in results.read().items()):
+        for variant, said in variants.items():
+            config = studies()[name][variant]
+            assert (said["config_hash"], said["command"]) == (config_hash(config), command_line(config))
 
 
 @pytest.mark.parametrize(

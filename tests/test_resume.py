@@ -99,12 +99,12 @@ def with_batch_norm(config: RunConfig) -> RunConfig:
 
 
 def with_a_conscience(config: RunConfig) -> RunConfig:
-    """It ends half-way, each winner learns with a sample of the batch, and the step size falls."""
+    """It ends half-way, each winner learns with a sample of the batch from a shortened gradient, and the step size falls."""
     return replace(
         config,
         model=replace(config.model, norm="batch", statistics="sample", others=3),
         conscience=replace(config.conscience, rule="conscience", until=STEPS // 2),
-        training=replace(config.training, cooldown=0.3),
+        training=replace(config.training, cooldown=0.3, clip=0.1),
     )
 
 
