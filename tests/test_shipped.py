@@ -16,6 +16,7 @@ from icm.images.mechanisms import apply_one, parse
 from icm.images.unseen import load_unseen
 from icm.measure.evaluation import networks, play, psnr
 from icm.method.networks import Discriminator, ExpertBank
+from icm.presets import command_line
 from icm.runs.film import film_due
 from icm.runs.run import SHIPPED, Run
 
@@ -58,7 +59,7 @@ def test_it_is_small_and_has_snapshots_and_a_film_from_the_start_to_the_end() ->
 def test_its_card_says_where_it_comes_from() -> None:
     card = SHIPPED_RUN.card()
     assert card is not None
-    assert card["command"].startswith("python -m icm train --preset robust")
+    assert card["command"] == command_line(SHIPPED_RUN.config())
     assert card["seeds_tried"] != "not said"
     assert card["half_precision_costs_dB"] < 0.1
     assert card["digits"]["one_to_one"]
