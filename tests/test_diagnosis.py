@@ -10,7 +10,7 @@ import pytest
 from icm.files import PROJECT
 from icm.images.digits import load_digits
 from icm.images.mechanisms import parse
-from icm.measure.diagnosis import diagnose, groups, parts_foretold, parts_of
+from icm.measure.diagnosis import are_several, diagnose, groups, parts_foretold, parts_of
 from icm.measure.evaluation import examples_of_one, networks
 from icm.measure.faults import Faults, faults, some_of
 from icm.runs.run import SHIPPED
@@ -142,6 +142,16 @@ def test_two_kinds_taken_for_one_are_parted_whether_two_experts_won_them_or_one(
     looks = np.array([one] * 50 + [other] * 50) + draw.normal(0, 0.4, (100, 6))
     parts = parts_foretold(looks, np.repeat(owners, 50), np.arange(100))
     assert sorted(map(tuple, parts)) == [tuple(range(50)), tuple(range(50, 100))]
+
+
+def test_a_few_odd_images_among_many_of_one_kind_are_no_kind() -> None:
+    """As in seed 118 of `robust`: of a hundred and two images that one expert won two were far from the others."""
+    draw = np.random.default_rng(0)
+    looks = np.array([0, 6, 8, 7.5, 9, 4.5]) + draw.normal(0, [0.1, 1, 1, 0.5, 0.5, 0.5], (100, 6))
+    several = np.concatenate([looks, looks[:50] + [0, 5, 5, -3, 0, 0]])
+    assert not are_several(looks)
+    assert are_several(several)
+    assert not are_several(np.concatenate([looks, looks[:2] + [0, 12, 12, -6, 0, 0]]))
 
 
 def test_two_who_undo_the_same_share_it() -> None:

@@ -34,6 +34,7 @@ RIDGE = 1e-3  # added to variances, of looks that spread by about 1
 # A fifth of an expert's images is described by normal distributions fitted to the rest: two must do so better than one by more than
 # this (nats an image), with variances that keep apart what a few images alone would give.
 FORETOLD, WIDE_RIDGE = 0.25, 0.05
+ODD = 0.1  # of an expert's images; the smaller of the two distributions must describe more
 LEAST_HALF = 15  # images of either half, whose normal distribution has 14 numbers
 NEAR = 1.0  # logits; by how much a score lies behind the best counts by its root from here on, and in proportion below
 # Numbers of kinds that are tried: from so many to so many more than there are experts, but at most so many.
@@ -257,22 +258,24 @@ def parts_foretold(
 
 
 def are_several(looks: Float[np.ndarray, "image player"]) -> bool:
-    """Whether two normal distributions foretell these images better than one: each fifth of them, fitted to the rest, twice."""
+    """Whether two normal distributions foretell these images better than one: each fifth of them, fitted to the rest, twice.
+
+    A few odd images among many of one kind are foretold better by two as well, but are no kind."""
     from sklearn.mixture import GaussianMixture
     from sklearn.model_selection import RepeatedKFold, cross_val_score
 
     if len(looks) < 2 * LEAST_HALF:
         return False
-    fifths = RepeatedKFold(n_splits=5, n_repeats=2, random_state=0)
+    main, fifths = _in_short(looks), RepeatedKFold(n_splits=5, n_repeats=2, random_state=0)
     one, two = (
-        cross_val_score(
-            GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0),
-            _in_short(looks),
-            cv=fifths,
-        ).mean()
-        for count in (1, 2)
+        GaussianMixture(count, reg_covar=WIDE_RIDGE, max_iter=500, random_state=0) for count in (1, 2)
     )
-    return bool(two - one > FORETOLD)
+    two.fit(main)
+    assert two.weights_ is not None
+    if two.weights_.min() < ODD:
+        return False
+    gain = cross_val_score(two, main, cv=fifths).mean() - cross_val_score(one, main, cv=fifths).mean()
+    return bool(gain > FORETOLD)
 
 
 def parts_of(
