@@ -106,7 +106,7 @@ def test_every_field_has_a_sentence(section: type) -> None:
         ),
         (lambda: IdentityConfig(target_error=float("inf")), "identity.target_error is inf; use 1 or less"),
         (lambda: TrainingConfig(cooldown=1.5), "training.cooldown is 1.5; use 0 to 1"),
-        (lambda: TrainingConfig(clip=-1), "training.clip is -1; use 0 for none, or up to 1,000,000"),
+        (lambda: TrainingConfig(clip=-1.0), "training.clip is -1.0; use 0 for none, or up to 1,000,000"),
         (lambda: RunConfig(roster=RosterConfig(rule="open")), "conscience.rule is none: nobody would"),
         (lambda: opened(start=11), "roster.start is 11; use 1 to 10, the experts there are"),
         (lambda: opened(every=7), "roster.every is 7; use a multiple of recording.every, 5"),
