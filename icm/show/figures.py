@@ -102,7 +102,7 @@ def one_to_one(variants: Sequence[Variant]) -> go.Figure:
     drawn.update_yaxes(
         tickvals=list(range(-1, len(variants))), ticktext=names, range=[len(variants) - 0.4, -1.5]
     )
-    drawn.update_xaxes(range=[-4, 104], col=1)
+    drawn.update_xaxes(range=[-8, 108], col=1)
     marks = [*_marks(latest), never]
     drawn.update_xaxes(
         range=[0, 1.08 * never],
